@@ -1,0 +1,184 @@
+"""Post CloudWatch metrics, Cognito's by default, to Mackerel as service metrics."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from cloudwatch_to_mackerel import cloudwatch
+from cloudwatch_to_mackerel.cloudwatch import Query, Series
+from cloudwatch_to_mackerel.metrics import (
+    MACKEREL_TAKES,
+    Point,
+    ServiceMetric,
+    Window,
+    cognito,
+    identified,
+    instant,
+    points,
+    window,
+)
+from cloudwatch_to_mackerel.service_metrics import POINTS_A_POST, Refused, ServiceMetrics
+from common import aws, failures, logs, parameters
+from common.batches import pack, send
+from common.events import parse, require
+from common.parameters import ParameterError, Parameters
+
+logs.set_up()
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Event:
+    """The payload. Without `metrics` it is Cognito's built-in set; `cognito` adds that to them.
+
+    `window` and `delay` are in seconds; `at` (ISO 8601 with a zone) replays a window of the past.
+    """
+
+    mackerel_service: str
+    environment: str | None = None
+    path_to_parameter: str | None = None
+    metrics: list[ServiceMetric] | None = None
+    cognito: bool | None = None
+    window: int = 1800
+    delay: int = 600
+    at: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the fields say together. Raises InvalidEvent naming the field."""
+        require(
+            re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{1,62}", self.mackerel_service),
+            "mackerel_service",
+            self.mackerel_service,
+            "the name of a service in Mackerel",
+        )
+        require(self.window > 0, "window", self.window, "seconds, more than 0")
+        require(self.delay >= 0, "delay", self.delay, "seconds, 0 or more")
+        for metric in self.by_id().values():
+            require(
+                self.delay + self.window + metric.period < MACKEREL_TAKES.total_seconds(),
+                "window",
+                self.window,
+                f"less than 24 hours with delay and period ({metric.period}): "
+                "Mackerel drops older points",
+            )
+        if self.at is not None:
+            instant(self.at, "at")
+
+    def by_id(self) -> dict[str, ServiceMetric]:
+        """Return the metrics to read, by id. Raises InvalidEvent where they do not fit together."""
+        built_in = self.metrics is None if self.cognito is None else self.cognito
+        metrics = [*(self.metrics or []), *(cognito() if built_in else [])]
+        require(metrics, "metrics", self.metrics, "at least one metric")
+        return identified(metrics)
+
+    def window_for(self, period: int, now: datetime) -> Window:
+        """Return the window of time to read with a period. Raises InvalidEvent for a bad `at`."""
+        at = now if self.at is None else instant(self.at, "at")
+        span = window(at, period, delay=self.delay, length=self.window)
+        require(
+            at <= now and now - span.start < MACKEREL_TAKES,
+            "at",
+            self.at,
+            "a time whose window lies within the last 24 hours: Mackerel drops older points",
+        )
+        return span
+
+
+def handler(event: object, context: Any) -> dict[str, Any]:
+    """Read the window from CloudWatch and post it.
+
+    Returns counts: `{"posted": points, "metrics": with data, "without_data": [names], …}`. Raises
+    RunFailed naming each metric that failed, the others being posted. A repeated event does no
+    harm: Mackerel overwrites a point that has the same name and time.
+    """
+    deadline = monotonic() + context.get_remaining_time_in_millis() / 1000 - 2
+    request = parse(Event, event)
+    metrics = request.by_id()
+    now = datetime.now(UTC)
+    windows = {metric.period: request.window_for(metric.period, now) for metric in metrics.values()}
+    settings = parameters.read(
+        parameters.path(request.environment, request.path_to_parameter),
+        {"MACKEREL_API_KEY"}.union(*(metric.parameters() for metric in metrics.values())),
+    )
+    mackerel = ServiceMetrics(settings["MACKEREL_API_KEY"], deadline=deadline)
+
+    series, failed = read_all(metrics, windows, settings)
+    to_post = {
+        metric.name: points(metric, series[identifier].points, windows[metric.period])
+        for identifier, metric in metrics.items()
+        if metric.name and identifier in series
+    }
+    failed |= post(mackerel, request.mackerel_service, to_post)
+
+    summary = {
+        "service": request.mackerel_service,
+        "posted": sum(len(points) for name, points in to_post.items() if name not in failed),
+        "metrics": sum(bool(points) for name, points in to_post.items() if name not in failed),
+        "without_data": [name for name, points in to_post.items() if not points],
+        "from": min(span.start for span in windows.values()).isoformat(),
+        "until": max(span.end for span in windows.values()).isoformat(),
+    }
+    log.info("posted to Mackerel", extra=summary)
+    failures.raise_for(failed, tried=len(metrics))
+    return summary
+
+
+def read_all(
+    metrics: Mapping[str, ServiceMetric], windows: Mapping[int, Window], settings: Parameters
+) -> tuple[dict[str, Series], dict[str, str]]:
+    """Read every metric; return the good series by id, and what failed by name.
+
+    Raises ClientError where CloudWatch refuses the role, or is not to be reached.
+    """
+    series: dict[str, Series] = {}
+    queries: dict[str, Query] = {}
+    problems: dict[str, object] = {}
+    for identifier, metric in metrics.items():
+        try:
+            queries[identifier] = metric.query(identifier, settings.__getitem__)
+        except ParameterError as error:
+            problems[identifier] = error
+
+    def ask(askable: Mapping[str, ServiceMetric], span: Window, batch: Sequence[str]) -> None:
+        needed = set().union(*(cloudwatch.inputs(askable, i) for i in batch))
+        asked = [queries[i] for i in askable if i in needed]
+        found = cloudwatch.read(aws.client("cloudwatch"), asked, span.start, span.end)
+        series.update((i, found.get(i, Series())) for i in batch)
+
+    for period, span in windows.items():
+        askable = {i: metrics[i] for i in queries if metrics[i].period == period}
+        batches = cloudwatch.requests(askable)
+        problems |= send(batches, partial(ask, askable, span), refused=_about_a_metric)
+
+    problems |= {i: problem for i, one in series.items() if (problem := one.problem())}
+    good = {i: one for i, one in series.items() if i not in problems}
+    return good, {metrics[i].name or i: str(problem) for i, problem in problems.items()}
+
+
+def post(
+    mackerel: ServiceMetrics, service: str, to_post: Mapping[str, list[Point]]
+) -> dict[str, str]:
+    """Post the points of each name, in batches; return what Mackerel refused, by name."""
+    culprits = send(
+        pack(to_post.items(), (POINTS_A_POST, lambda item: len(item[1]))),
+        lambda batch: mackerel.post_service_metrics(
+            service, [point for _, points in batch for point in points]
+        ),
+        refused=lambda error: isinstance(error, Refused),
+    )
+    return {name: str(error) for (name, _), error in culprits}
+
+
+def _about_a_metric(error: Exception) -> bool:
+    return aws.has_code(
+        error,
+        "ValidationError",
+        "InvalidParameterValue",
+        "InvalidParameterCombination",
+        "MissingParameter",
+    )

@@ -1,0 +1,158 @@
+"""What is posted to Mackerel: the declarations, the window of time, the points."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from cloudwatch_to_mackerel.cloudwatch import FromParameter, Metric, inputs
+from common.events import require
+
+Point = dict[str, str | int | float]
+
+# Mackerel answers 200 to older points, and drops them.
+MACKEREL_TAKES = timedelta(hours=24)
+# https://mackerel.io/api-docs/entry/service-metrics
+_NAME = re.compile(r"[a-zA-Z0-9._-]+")
+_POOL: dict[str, str | FromParameter] = {
+    "UserPool": FromParameter("AWS_COGNITO_USER_POOL_ID"),
+    "UserPoolClient": FromParameter("AWS_COGNITO_CLIENT_ID"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceMetric(Metric):
+    """A CloudWatch metric with its name in Mackerel.
+
+    One without a `name` is not posted: it only feeds expressions. `scale` multiplies each value.
+    """
+
+    name: str | None = None
+    when_missing: Literal["skip", "zero"] = "skip"
+    scale: float = 1
+
+    def __post_init__(self) -> None:
+        """Check against both services' rules. Raises InvalidEvent naming the field."""
+        super().__post_init__()
+        require(
+            self.name is None or _NAME.fullmatch(self.name),
+            "name",
+            self.name,
+            "letters, digits, '.', '_' and '-'",
+        )
+        require(self.name or self.id, "name", self.name, "text, unless there is an id")
+
+
+def cognito() -> list[ServiceMetric]:
+    """Return the built-in set: what happened at the door of a Cognito user pool.
+
+    Sum = successes, SampleCount = attempts, failures = the difference.
+    https://docs.aws.amazon.com/cognito/latest/developerguide/metrics-for-cognito-user-pools.html
+    """
+    metrics = []
+    for event, name in (
+        ("SignIn", "sign_in"),
+        ("SignUp", "sign_up"),
+        ("TokenRefresh", "token_refresh"),
+        ("Federation", "federation"),
+    ):
+        successes, attempts = f"{name}_success", f"{name}_attempt"
+        for id_, stat, suffix in (
+            (successes, "Sum", "success"),
+            (attempts, "SampleCount", "attempt"),
+        ):
+            metrics.append(
+                ServiceMetric(
+                    id=id_,
+                    name=f"cognito.{name}.{suffix}",
+                    namespace="AWS/Cognito",
+                    metric=f"{event}Successes",
+                    dimensions=_POOL,
+                    stat=stat,
+                )
+            )
+        metrics.append(
+            ServiceMetric(name=f"cognito.{name}.failure", expression=f"{attempts} - {successes}")
+        )
+        metrics.append(
+            ServiceMetric(
+                name=f"cognito.throttle.{name}",
+                namespace="AWS/Cognito",
+                metric=f"{event}Throttles",
+                dimensions=_POOL,
+                stat="Sum",
+            )
+        )
+    return metrics
+
+
+def identified(metrics: Iterable[ServiceMetric]) -> dict[str, ServiceMetric]:
+    """Return the metrics by id, giving one to those without.
+
+    Raises InvalidEvent where an id or a name stands twice, or an expression and its inputs differ
+    in their period (each period has a window of its own).
+    """
+    found: dict[str, ServiceMetric] = {}
+    names = set()
+    for number, metric in enumerate(metrics):
+        identifier = metric.id or f"metric_{number}"
+        require(identifier not in found, "metrics.id", identifier, "each id once")
+        require(metric.name not in names, "metrics.name", metric.name, "each name once")
+        found[identifier] = metric
+        names |= {metric.name} - {None}
+    for identifier, metric in found.items():
+        for needed in sorted(inputs(found, identifier)):
+            require(
+                found[needed].period == metric.period,
+                "metrics.period",
+                metric.period,
+                f"{found[needed].period}, the period of its input {needed}",
+            )
+    return found
+
+
+def instant(text: str, field: str) -> datetime:
+    """Return the time that an ISO 8601 text with a zone names. Raises InvalidEvent."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    require(time and time.tzinfo, field, text, "a time with its zone: 2026-11-23T09:00:00+09:00")
+    return time  # type: ignore[return-value]
+
+
+class Window(NamedTuple):
+    """A stretch of time, `start` inclusive, `end` exclusive, both on multiples of the period."""
+
+    start: datetime
+    end: datetime
+
+
+def window(at: datetime, period: int, *, delay: int, length: int) -> Window:
+    """Return the window that ends `delay` seconds before `at` and goes back `length` seconds.
+
+    Both ends are aligned to the period (seconds): CloudWatch sums wrongly over unaligned ones. It
+    holds one period at least.
+    """
+    end = _floor(at - timedelta(seconds=delay), period)
+    return Window(_floor(end - timedelta(seconds=max(length, period)), period), end)
+
+
+def _floor(time: datetime, period: int) -> datetime:
+    return datetime.fromtimestamp(time.timestamp() // period * period, time.tzinfo)
+
+
+def points(metric: ServiceMetric, values: dict[int, float], span: Window) -> list[Point]:
+    """Return what Mackerel is to be sent of one metric: `[{"name", "time", "value"}]`.
+
+    `values` are by epoch second. Where `when_missing` is `zero`, every period of the window that
+    has no value gets 0.
+    """
+    if metric.when_missing == "zero":
+        times = range(int(span.start.timestamp()), int(span.end.timestamp()), metric.period)
+        values = dict.fromkeys(times, 0) | values
+    return [
+        {"name": metric.name or "", "time": time, "value": value * metric.scale}
+        for time, value in sorted(values.items())
+    ]

@@ -1,0 +1,1 @@
+"""What more than one capability stands on: small modules of plain functions and dataclasses."""

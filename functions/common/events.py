@@ -1,0 +1,78 @@
+"""Events become frozen dataclasses, strictly: an error names the field, what it got and takes."""
+
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import dacite
+
+T = TypeVar("T")
+
+
+class InvalidEvent(ValueError):
+    """The event is not what the function takes; the message names the field."""
+
+
+def parse(shape: type[T], event: object) -> T:
+    """Build the dataclass `shape` from a JSON object.
+
+    Field types may be text, numbers, booleans, literals, lists, mappings, dataclasses and unions
+    of these. Raises InvalidEvent for an unknown or a missing field, a wrong type, or a value that
+    the dataclass's own `__post_init__` refuses.
+    """
+    if not isinstance(event, Mapping):
+        raise _invalid("event", event, "a JSON object")
+    try:
+        return dacite.from_dict(shape, event, _STRICT)
+    except dacite.UnexpectedDataError as error:
+        unknown = ", ".join(sorted(map(str, error.keys)))
+        known = ", ".join(field for field in shape.__dataclass_fields__)  # type: ignore[attr-defined]
+        raise InvalidEvent(f"unknown field: {unknown} (the event itself takes {known})") from None
+    except dacite.MissingValueError as error:
+        raise InvalidEvent(f"{error.field_path}: missing") from None
+    except dacite.WrongTypeError as error:
+        path = str(error.field_path)
+        # dacite shows a half-consumed generator where it got text for a list.
+        got = event.get(path, error.value)
+        takes = path if isinstance(error, dacite.UnionMatchError) else error.field_type
+        raise _invalid(path, got, _words(takes)) from None
+
+
+def require(condition: object, field: str, got: object, takes: str) -> None:
+    """Raise InvalidEvent unless `condition` holds: for the checks in `__post_init__`."""
+    if not condition:
+        raise _invalid(field, got, takes)
+
+
+def _invalid(field: str, got: object, takes: str) -> InvalidEvent:
+    shown = repr(got)
+    if len(shown) > 100:
+        shown = shown[:100] + "…"
+    return InvalidEvent(f"{field}: got {shown}, takes {takes}")
+
+
+def _number(value: Any) -> Any:
+    # bool is an int to Python, but `"period": true` is a mistake: text makes dacite refuse it.
+    return str(value) if isinstance(value, bool) else value
+
+
+_STRICT = dacite.Config(strict=True, type_hooks={int: _number, float: _number})
+_WORDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+    types.NoneType: "null",
+}
+
+
+def _words(kind: Any) -> str:
+    origin = typing.get_origin(kind)
+    if origin is Literal:
+        return " or ".join(map(repr, typing.get_args(kind)))
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(map(_words, typing.get_args(kind)))
+    return _WORDS.get(origin or kind, "an object")

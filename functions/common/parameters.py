@@ -1,0 +1,89 @@
+"""Settings and secrets from SSM Parameter Store, below /<environment><path_to_parameter>/."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+
+from common import aws
+from common.batches import pack, send
+from common.events import require
+
+# What Terraform writes into a secret that nobody has filled yet.
+PLACEHOLDER = "unset: fill with make secret"
+
+
+class ParameterError(Exception):
+    """A parameter is missing, unfilled or forbidden; the message names it and the way out."""
+
+
+class Parameters:
+    """Values by name. A name that could not be had raises ParameterError when it is asked for."""
+
+    def __init__(self, path: str, values: dict[str, str], errors: dict[str, str]) -> None:
+        """Hold what `read` found."""
+        self._path, self._values, self._errors = path, values, errors
+
+    def __getitem__(self, name: str) -> str:
+        """Return the value of one of the names that were read."""
+        parameter = f"{self._path}/{name}"
+        if name in self._errors:
+            raise ParameterError(f"SSM parameter {parameter}: {self._errors[name]}")
+        if name not in self._values:
+            raise ParameterError(
+                f"SSM parameter {parameter} does not exist: declare it in terraform/ and apply"
+            )
+        if self._values[name] == PLACEHOLDER:
+            environment = self._path.split("/")[1]
+            raise ParameterError(
+                f"SSM parameter {parameter} has no value yet: "
+                f"run make secret ENV={environment} NAME={name}"
+            )
+        return self._values[name]
+
+
+def path(environment: str | None, path_to_parameter: str | None) -> str:
+    """Return where the parameters of this run live, e.g. `/staging/myApp`.
+
+    The payload's two fields go together; without them it is Terraform's PARAMETER_PATH. Raises
+    InvalidEvent naming the field.
+    """
+    if environment is None and path_to_parameter is None:
+        return os.environ["PARAMETER_PATH"]
+    require(
+        environment and re.fullmatch(r"[A-Za-z0-9_.-]+", environment),
+        "environment",
+        environment,
+        "a name such as staging, together with path_to_parameter",
+    )
+    require(
+        path_to_parameter and re.fullmatch(r"(/[A-Za-z0-9_.-]+)+", path_to_parameter),
+        "path_to_parameter",
+        path_to_parameter,
+        "a path such as /myApp, together with environment",
+    )
+    return f"/{environment}{path_to_parameter}"
+
+
+def read(path: str, names: Iterable[str]) -> Parameters:
+    """Read parameters, decrypted, ten a request.
+
+    A name that the role may not read does not keep the others from being read.
+    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
+    """
+    values: dict[str, str] = {}
+
+    def get(batch: Sequence[str]) -> None:
+        found = aws.client("ssm").get_parameters(
+            Names=[f"{path}/{name}" for name in batch], WithDecryption=True
+        )
+        values.update(
+            (parameter["Name"].rsplit("/", 1)[1], parameter["Value"])
+            for parameter in found["Parameters"]
+        )
+
+    denied = send(
+        pack(sorted(set(names)), (10, lambda _: 1)),
+        get,
+        refused=lambda error: aws.has_code(error, "AccessDeniedException", "ValidationException"),
+    )
+    return Parameters(path, values, {name: str(error) for name, error in denied})

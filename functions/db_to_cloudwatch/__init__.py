@@ -1,0 +1,1 @@
+"""Numbers that SQL queries return become CloudWatch metrics."""

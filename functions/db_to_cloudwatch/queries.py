@@ -1,0 +1,83 @@
+"""SQL files with a header: a leading comment that holds TOML."""
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.events import InvalidEvent, parse, require
+
+MOST_SECONDS = 50
+FOLDER = Path(__file__).with_name("queries")
+
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+_SIZES = [
+    f"{size}{unit}" for unit in ("bytes", "bits") for size in ("", "kilo", "mega", "giga", "tera")
+]
+UNITS = {
+    *("None", "Count", "Count/Second", "Percent", "Seconds", "Milliseconds", "Microseconds"),
+    *(size.capitalize() for size in _SIZES),
+    *(f"{size.capitalize()}/Second" for size in _SIZES),
+}
+
+
+class InvalidQuery(ValueError):
+    """A query file is not as it must be; the message names the field."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of a query declares.
+
+    `timeout` is in seconds, enforced by the server. `metrics` names the columns that are metrics,
+    the others being dimensions; without it every numeric column is one.
+    """
+
+    namespace: str
+    unit: str = "None"
+    dimensions: dict[str, str] = field(default_factory=dict)
+    timeout: int = 10
+    metrics: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Check against CloudWatch's rules. Raises InvalidEvent naming the field."""
+        require(
+            re.fullmatch(r"(?!AWS/)[A-Za-z0-9._/#-][A-Za-z0-9._/#: -]{0,254}", self.namespace),
+            "namespace",
+            self.namespace,
+            "up to 255 letters, digits and ._-/#: that begin neither with AWS/ nor with a colon",
+        )
+        require(self.unit in UNITS, "unit", self.unit, f"one of {', '.join(sorted(UNITS))}")
+        require(
+            0 < self.timeout <= MOST_SECONDS,
+            "timeout",
+            self.timeout,
+            f"1 to {MOST_SECONDS} seconds",
+        )
+        require(self.metrics is None or self.metrics, "metrics", self.metrics, "names of columns")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One SQL file: its name without `.sql`, what its header declares, and the statement."""
+
+    name: str
+    header: Header
+    sql: str
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """Return the names of all queries, sorted."""
+    return sorted(path.stem for path in folder.glob("*.sql"))
+
+
+def load(name: str, folder: Path = FOLDER) -> Query:
+    """Read one query. Raises InvalidQuery that says what is wrong with its header."""
+    text = (folder / f"{name}.sql").read_text(encoding="utf-8")
+    found = re.fullmatch(r"\s*/\*(.*?)\*/(.*)", text, re.DOTALL)
+    if not found or not found[2].strip():
+        raise InvalidQuery("takes a header /* … */ with TOML, and one statement after it")
+    try:
+        return Query(name, parse(Header, tomllib.loads(found[1])), found[2].strip().rstrip(";"))
+    except (tomllib.TOMLDecodeError, InvalidEvent) as error:
+        raise InvalidQuery(f"header: {error}") from None
