@@ -91,7 +91,7 @@ def _retry_after(response: requests.Response) -> float:
         return 0
 
 
-_backoff = wait_exponential_jitter(initial=0.5, max=8)
+_backoff = wait_exponential_jitter(multiplier=0.5, max=8)
 
 
 def _pause(state: RetryCallState) -> float:

@@ -35,8 +35,7 @@ def parse(shape: type[T], event: object) -> T:
         path = str(error.field_path)
         # dacite shows a half-consumed generator where it got text for a list.
         got = event.get(path, error.value)
-        takes = path if isinstance(error, dacite.UnionMatchError) else error.field_type
-        raise _invalid(path, got, _words(takes)) from None
+        raise _invalid(path, got, _words(error.field_type)) from None
 
 
 def require(condition: object, field: str, got: object, takes: str) -> None:

@@ -112,7 +112,10 @@ def _value(column: str, value: object) -> float:
         raise InvalidResult(f"{column}: got NULL, takes a number (COALESCE it)")
     if not isinstance(value, int | float | Decimal):
         raise InvalidResult(f"{column}: got {value!r}, takes a number (CAST it)")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number) or abs(number) > _LARGEST:
         raise InvalidResult(f"{column}: got {value}, CloudWatch takes up to 2^360")
     return number

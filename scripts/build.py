@@ -1,0 +1,105 @@
+"""Put together what each function's zip holds: build/<function>/, the same bytes anywhere.
+
+`python scripts/build.py [FUNCTION …]` builds those functions, or all.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = ROOT / "functions"
+# 2020-01-01T00:00:00Z: a zip holds times, and an unchanged function must stay the same bytes.
+MTIME = 1_577_836_800
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "events", "requirements.*")
+
+
+def functions() -> list[str]:
+    """Return the names of all functions: each has a lambroll/<name>.jsonnet."""
+    return sorted(path.stem for path in (ROOT / "lambroll").glob("*.jsonnet"))
+
+
+def chosen(names: str) -> list[str]:
+    """Return the functions that a person named (with blanks between), or all."""
+    known = functions()
+    for name in names.split():
+        if name not in known:
+            raise SystemExit(f"no function {name!r}: there are {', '.join(known)}")
+    return names.split() or known
+
+
+def capability(function: str) -> str:
+    """Return the folder in functions/ that a function lives in, from its Handler."""
+    text = (ROOT / f"lambroll/{function}.jsonnet").read_text(encoding="utf-8")
+    handler = re.search(r"Handler:\s*'([a-z0-9_]+)\.", text)
+    return handler[1] if handler else function
+
+
+def build(function: str) -> Path:
+    """Build one function and return its folder."""
+    folder = ROOT / "build" / function
+    folder.parent.mkdir(exist_ok=True)
+    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{function}."))
+    try:
+        package = capability(function)
+        shutil.copytree(vendored(FUNCTIONS / package / "requirements.txt"), new, dirs_exist_ok=True)
+        for source in ("common", package):
+            shutil.copytree(FUNCTIONS / source, new / source, ignore=LEFT_OUT)
+        _pin(new)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return folder
+
+
+def vendored(requirements: Path) -> Path:
+    """Return a folder with the locked libraries, pure Python only, installing them once."""
+    text = requirements.read_bytes()
+    folder = ROOT / ".local/vendored" / hashlib.sha256(text).hexdigest()[:16]
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new."))
+    try:
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"),
+                *("--require-hashes", "--requirement", requirements, "--target", new),
+                # Wheels for any machine: what is built here runs on arm64 as well.
+                *("--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"),
+                "--disable-pip-version-check",
+            ],
+            check=True,
+            env=os.environ | {"PIP_CACHE_DIR": str(ROOT / ".local/cache/pip")},
+        )
+        shutil.rmtree(new / "bin", ignore_errors=True)
+        for pattern in ("*/tests", "**/__pycache__"):
+            for path in new.glob(pattern):
+                shutil.rmtree(path)
+        # What pip notes of this installation, beside the licences.
+        for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
+            for path in new.glob(f"*.dist-info/{name}"):
+                path.unlink()
+        new.rename(folder)
+    except subprocess.CalledProcessError:
+        raise SystemExit(f"the libraries of {requirements} could not be installed") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return folder
+
+
+def _pin(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (MTIME, MTIME))
+
+
+if __name__ == "__main__":
+    for name in chosen(" ".join(sys.argv[1:])):
+        print(f"built {build(name).relative_to(ROOT)}")

@@ -1,0 +1,83 @@
+"""Build and deploy functions side by side: `python scripts/deploy.py ENV [FUNCTION …]`.
+
+An unchanged function is left alone. Ends non-zero naming the functions that failed; the others
+are deployed.
+"""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import build
+import environment
+
+ALIAS = "current"
+KEEP_VERSIONS = 5
+SIDE_BY_SIDE = 4
+
+
+class DeployError(Exception):
+    """lambroll's own words on why a deploy failed."""
+
+
+def command_line(command: str, function: str, *flags: str) -> list[str]:
+    """Return what to run for a lambroll command on one function, from the project's folder."""
+    config = f"--function=lambroll/{function}.jsonnet"
+    return [".local/bin/lambroll", "--no-color", command, config, *flags]
+
+
+def lambroll(command: str, function: str, *flags: str, shell: dict[str, str]) -> int:
+    """Run lambroll on one function. Returns 0, or 2 where `diff` found differences."""
+    done = subprocess.run(
+        command_line(command, function, *flags),
+        cwd=environment.ROOT,
+        env=shell,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, 2):
+        raise DeployError(done.stdout.strip())
+    return done.returncode
+
+
+def deploy(function: str, shell: dict[str, str]) -> bool:
+    """Deploy one function if its code or configuration changed. Returns whether it had."""
+    src = f"--src={build.build(function).relative_to(environment.ROOT)}"
+    unchanged = lambroll(
+        "diff", function, src, "--code", "--exit-code", f"--qualifier={ALIAS}", shell=shell
+    )
+    if unchanged == 0:
+        return False
+    flags = (f"--alias={ALIAS}", f"--keep-versions={KEEP_VERSIONS}")
+    if lambroll("deploy", function, src, *flags, shell=shell):
+        raise DeployError("lambroll deploy ended with 2")
+    return True
+
+
+def main(env: str, *names: str) -> int:
+    """Deploy and say, line by line, what became of each function."""
+    shell = environment.shell(env)
+    failed = []
+    began = time.monotonic()
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        running = {pool.submit(deploy, name, shell): name for name in build.chosen(" ".join(names))}
+        for done in as_completed(running):
+            name = running[done]
+            seconds = time.monotonic() - began
+            try:
+                what = "deployed" if done.result() else "unchanged"
+            except (DeployError, OSError, SystemExit) as error:
+                failed.append(name)
+                what = f"FAILED\n{error}"
+            print(f"{name}: {what} ({seconds:.1f} s)")
+    if failed:
+        print(f"deploy failed: {', '.join(sorted(failed))}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

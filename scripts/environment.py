@@ -1,0 +1,106 @@
+"""The variables that terraform, lambroll and boto3 need for an environment.
+
+`python scripts/environment.py ENV` prints them as lines for the shell: eval "$(make -s env)".
+"""
+
+import json
+import os
+import shlex
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.exceptions
+
+import database
+import terraform_cli
+from stack import Stack, StackError
+
+ROOT = Path(__file__).resolve().parent.parent
+ESTATE_KEY = "estate.tfstate"
+# A person's own account must not be mixed with the laptop's.
+OF_AN_ACCOUNT = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
+
+
+def backend(env: str) -> dict[str, Any]:
+    """Return what environments/<env>.s3.tfbackend says: bucket, key, region…."""
+    file = ROOT / f"terraform/environments/{env}.s3.tfbackend"
+    if not file.is_file():
+        known = sorted(f.name.split(".")[0] for f in file.parent.glob("*.s3.tfbackend"))
+        raise SystemExit(f"no environment {env!r}: there are {', '.join(known)}")
+    # The file's few lines of HCL, `name = value`, are TOML as well.
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def variables(env: str) -> dict[str, str]:
+    """Return the variables of one environment."""
+    state = backend(env)
+    common = {
+        "ENV": env,
+        "PATH": f"{ROOT / '.local/bin'}{os.pathsep}{os.environ['PATH']}",
+        # lambroll writes local times into a zip: in one zone the same files are the same bytes.
+        "TZ": "UTC",
+        "AWS_REGION": state["region"],
+        "AWS_DEFAULT_REGION": state["region"],
+        "LAMBROLL_TFSTATE": f"s3://{state['bucket']}/{state['key']}",
+    }
+    if env == "local":
+        stack = Stack.current()
+        return common | stack.environment() | _estate(stack)
+    lock = ROOT / "terraform/.terraform.lock.hcl"
+    return common | terraform_cli.environment(ROOT / f".local/terraform-{env}", lock=lock)
+
+
+def shell(env: str) -> dict[str, str]:
+    """Return a whole environment for a command: the person's own, with the variables above."""
+    base = Stack.current().shell() if env == "local" else dict(os.environ)
+    return base | variables(env)
+
+
+def _estate(stack: Stack) -> dict[str, str]:
+    """Return what the laptop's estate is called this time, as TF_VAR_*; empty before it stands."""
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=stack.aws_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106
+        region_name=stack.environment()["AWS_REGION"],
+    )
+    try:
+        body = s3.get_object(Bucket=backend("local")["bucket"], Key=ESTATE_KEY)["Body"].read()
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
+        return {}
+    outputs = {name: output["value"] for name, output in json.loads(body)["outputs"].items()}
+    if not outputs:
+        return {}
+    at_hand = {
+        "network": outputs["network"],
+        "cognito": outputs["cognito"],
+        "database": {
+            "host": "127.0.0.1",
+            "port": stack.database_port,
+            "name": database.DATABASE,
+            "user": database.READER,
+            "ca_pem": stack.database_ca.read_text(encoding="ascii"),
+            "security_group_id": outputs["database_security_group_id"],
+        },
+    }
+    return {f"TF_VAR_{name}": json.dumps(value) for name, value in at_hand.items()}
+
+
+def main(env: str) -> None:
+    """Print `export` lines."""
+    found = variables(env)
+    if env == "local":
+        print(f"unset {' '.join(OF_AN_ACCOUNT)}")
+    for name, value in found.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except StackError as error:
+        raise SystemExit(str(error)) from None

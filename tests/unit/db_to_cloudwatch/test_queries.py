@@ -1,0 +1,56 @@
+import re
+
+import pytest
+
+from db_to_cloudwatch import queries
+from db_to_cloudwatch.queries import InvalidQuery, load
+
+HEADER = 'namespace = "RDS/RECORDS"'
+
+
+@pytest.mark.parametrize("name", queries.names())
+def test_every_query_of_ours_has_a_good_header(name):
+    assert load(name).sql.startswith("SELECT")
+
+
+def test_terraform_finds_the_namespace_of_every_query():
+    """The role may put metrics only into the namespaces that Terraform reads from these files."""
+    for name in queries.names():
+        text = (queries.FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+        assert re.findall(r'(?m)^namespace\s*=\s*"([^"]+)"', text) == [load(name).header.namespace]
+
+
+def test_a_header_is_toml_in_the_leading_comment(tmp_path):
+    (tmp_path / "q.sql").write_text(
+        f'/*\n{HEADER}\nunit = "Count" # of heads\ntimeout = 5\n[dimensions]\nA = "b"\n*/\n'
+        "SELECT 1 /* not a header */ AS N;\n"
+    )
+    query = load("q", tmp_path)
+    assert query.header.unit == "Count"
+    assert query.header.timeout == 5
+    assert query.header.dimensions == {"A": "b"}
+    assert query.sql == "SELECT 1 /* not a header */ AS N"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SELECT 1", "takes a header /* … */ with TOML, and one statement"),
+        (f"/*\n{HEADER}\n*/\n", "takes a header"),
+        ("/* hello */ SELECT 1", "header: "),
+        ("/* */ SELECT 1", "header: namespace: missing"),
+        (f"/*\n{HEADER}\nunit = 3\n*/ SELECT 1", "header: unit: got 3, takes text"),
+        (f"/*\n{HEADER}\nunit = 'Cont'\n*/ SELECT 1", "header: unit: got 'Cont', takes one of"),
+        (f"/*\n{HEADER}\nunits = 'Count'\n*/ SELECT 1", "header: unknown field: units"),
+        (f"/*\n{HEADER}\ntimeout = 51\n*/ SELECT 1", "header: timeout: got 51, takes 1 to 50"),
+        ("/*\nnamespace = 'AWS/RDS'\n*/ SELECT 1", "header: namespace: got 'AWS/RDS'"),
+        ("/*\nnamespace = ':x'\n*/ SELECT 1", "header: namespace: got ':x'"),
+        (f"/*\n{HEADER}\nmetrics = []\n*/ SELECT 1", "header: metrics: got []"),
+        (f"/*\n{HEADER}\n[dimensions]\nA = 1\n*/ SELECT 1", "header: dimensions: got"),
+    ],
+)
+def test_a_bad_header_says_what_is_wrong(tmp_path, text, message):
+    (tmp_path / "q.sql").write_text(text)
+    with pytest.raises(InvalidQuery) as error:
+        load("q", tmp_path)
+    assert str(error.value).startswith(message)
