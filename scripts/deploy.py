@@ -7,6 +7,7 @@ are deployed.
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import build
@@ -15,6 +16,7 @@ import environment
 ALIAS = "current"
 KEEP_VERSIONS = 5
 SIDE_BY_SIDE = 4
+DEPLOYED, UNCHANGED = "deployed", "unchanged"
 
 
 class DeployError(Exception):
@@ -58,25 +60,41 @@ def deploy(function: str, shell: dict[str, str]) -> bool:
     return True
 
 
-def main(env: str, *names: str) -> int:
-    """Deploy and say, line by line, what became of each function."""
-    shell = environment.shell(env)
-    failed = []
+def deploy_all(
+    names: list[str],
+    shell: dict[str, str],
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, str]:
+    """Deploy functions side by side; returns name → `deployed` or `unchanged`.
+
+    Raises DeployError naming each that failed, when all have had their turn.
+    """
+    results: dict[str, str] = {}
+    failed: dict[str, str] = {}
     began = time.monotonic()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        running = {pool.submit(deploy, name, shell): name for name in build.chosen(" ".join(names))}
+        running = {pool.submit(deploy, name, shell): name for name in names}
         for done in as_completed(running):
             name = running[done]
-            seconds = time.monotonic() - began
             try:
-                what = "deployed" if done.result() else "unchanged"
+                results[name] = DEPLOYED if done.result() else UNCHANGED
             except (DeployError, OSError, SystemExit) as error:
-                failed.append(name)
-                what = f"FAILED\n{error}"
-            print(f"{name}: {what} ({seconds:.1f} s)")
+                failed[name] = str(error)
+            say(f"{name}: {results.get(name, 'FAILED')} ({time.monotonic() - began:.1f} s)")
     if failed:
-        print(f"deploy failed: {', '.join(sorted(failed))}", file=sys.stderr)
-    return 1 if failed else 0
+        reasons = "\n".join(f"{name}:\n{reason}" for name, reason in failed.items())
+        raise DeployError(f"{reasons}\ndeploy failed: {', '.join(sorted(failed))}")
+    return results
+
+
+def main(env: str, *names: str) -> int:
+    """Deploy and say, line by line, what became of each function."""
+    try:
+        deploy_all(build.chosen(" ".join(names)), environment.shell(env), print)
+    except DeployError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.exceptions
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 import database
+import seed
 import terraform_cli
 from stack import Stack, StackError
 
@@ -48,7 +49,9 @@ def variables(env: str) -> dict[str, str]:
     }
     if env == "local":
         stack = Stack.current()
-        return common | stack.environment() | _estate(stack)
+        # lambroll looks for its own variable of S3 when it reads the state.
+        s3 = {"AWS_ENDPOINT_URL_S3": stack.aws_url}
+        return common | stack.environment() | s3 | _estate(stack)
     lock = ROOT / "terraform/.terraform.lock.hcl"
     return common | terraform_cli.environment(ROOT / f".local/terraform-{env}", lock=lock)
 
@@ -59,35 +62,41 @@ def shell(env: str) -> dict[str, str]:
     return base | variables(env)
 
 
+def client(env: str, service: str) -> Any:
+    """Return a boto3 client of the environment's AWS, e.g. `client("staging", "ssm")`."""
+    if env == "local":
+        return seed.client(Stack.current(), service)
+    return boto3.client(service, region_name=backend(env)["region"])
+
+
+def outputs(env: str, key: str | None = None) -> dict[str, Any]:
+    """Return the outputs in Terraform's state; empty where nothing has been applied."""
+    place = backend(env)
+    try:
+        found = client(env, "s3").get_object(Bucket=place["bucket"], Key=key or place["key"])
+    except (ClientError, EndpointConnectionError):
+        return {}
+    return {n: output["value"] for n, output in json.loads(found["Body"].read())["outputs"].items()}
+
+
 def _estate(stack: Stack) -> dict[str, str]:
     """Return what the laptop's estate is called this time, as TF_VAR_*; empty before it stands."""
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=stack.aws_url,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
-        region_name=stack.environment()["AWS_REGION"],
-    )
-    try:
-        body = s3.get_object(Bucket=backend("local")["bucket"], Key=ESTATE_KEY)["Body"].read()
-    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
+    estate = outputs("local", ESTATE_KEY)
+    if not estate:
         return {}
-    outputs = {name: output["value"] for name, output in json.loads(body)["outputs"].items()}
-    if not outputs:
-        return {}
-    at_hand = {
-        "network": outputs["network"],
-        "cognito": outputs["cognito"],
+    inputs = {
+        "network": estate["network"],
+        "cognito": estate["cognito"],
         "database": {
             "host": "127.0.0.1",
             "port": stack.database_port,
-            "name": database.DATABASE,
+            "name": database.NAME,
             "user": database.READER,
-            "ca_pem": stack.database_ca.read_text(encoding="ascii"),
-            "security_group_id": outputs["database_security_group_id"],
+            "ca": stack.database_ca.read_text(encoding="ascii"),
+            "security_group_id": estate["database_security_group_id"],
         },
     }
-    return {f"TF_VAR_{name}": json.dumps(value) for name, value in at_hand.items()}
+    return {f"TF_VAR_{name}": json.dumps(value) for name, value in inputs.items()}
 
 
 def main(env: str) -> None:

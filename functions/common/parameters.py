@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+
+from botocore.exceptions import ClientError
 
 from common import aws
-from common.batches import pack, send
 from common.events import require
 
 # What Terraform writes into a secret that nobody has filled yet.
@@ -27,11 +28,7 @@ class Parameters:
         """Return the value of one of the names that were read."""
         parameter = f"{self._path}/{name}"
         if name in self._errors:
-            raise ParameterError(f"SSM parameter {parameter}: {self._errors[name]}")
-        if name not in self._values:
-            raise ParameterError(
-                f"SSM parameter {parameter} does not exist: declare it in terraform/ and apply"
-            )
+            raise ParameterError(f"SSM parameter {parameter} {self._errors[name]}")
         if self._values[name] == PLACEHOLDER:
             environment = self._path.split("/")[1]
             raise ParameterError(
@@ -65,25 +62,24 @@ def path(environment: str | None, path_to_parameter: str | None) -> str:
 
 
 def read(path: str, names: Iterable[str]) -> Parameters:
-    """Read parameters, decrypted, ten a request.
+    """Read parameters, decrypted. One that the role may not read keeps no other from being read.
 
-    A name that the role may not read does not keep the others from being read.
-    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
+    One request a name, over one connection: the laptop's AWS cannot judge GetParameters, which
+    names many, by a role that may read only some.
+    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
     """
+    ssm = aws.client("ssm")
     values: dict[str, str] = {}
-
-    def get(batch: Sequence[str]) -> None:
-        found = aws.client("ssm").get_parameters(
-            Names=[f"{path}/{name}" for name in batch], WithDecryption=True
-        )
-        values.update(
-            (parameter["Name"].rsplit("/", 1)[1], parameter["Value"])
-            for parameter in found["Parameters"]
-        )
-
-    denied = send(
-        pack(sorted(set(names)), (10, lambda _: 1)),
-        get,
-        refused=lambda error: aws.has_code(error, "AccessDeniedException", "ValidationException"),
-    )
-    return Parameters(path, values, {name: str(error) for name, error in denied})
+    errors: dict[str, str] = {}
+    for name in sorted(set(names)):
+        try:
+            answer = ssm.get_parameter(Name=f"{path}/{name}", WithDecryption=True)
+        except ssm.exceptions.ParameterNotFound:
+            errors[name] = "does not exist: declare it in terraform/ and apply"
+        except ClientError as error:
+            if not aws.has_code(error, "AccessDeniedException", "ValidationException"):
+                raise
+            errors[name] = f"cannot be read: {error}"
+        else:
+            values[name] = answer["Parameter"]["Value"]
+    return Parameters(path, values, errors)

@@ -35,19 +35,16 @@ def test_a_bad_path_names_the_field(environment, path, field):
         parameters.path(environment, path)
 
 
-def test_read_decrypts_and_asks_ten_at_a_time(put_parameter, monkeypatch):
-    names = [f"NAME_{number:02}" for number in range(11)]
-    for name in names:
-        put_parameter(name, f"value of {name}")
-    asked = []
+def test_read_decrypts_and_asks_once_a_name(put_parameter, monkeypatch):
+    put_parameter("B", "value of B")
+    put_parameter("A", "value of A")
     client = aws.client("ssm")
-    get = client.get_parameters
-    monkeypatch.setattr(
-        client, "get_parameters", lambda **kw: asked.append(len(kw["Names"])) or get(**kw)
-    )
-    found = parameters.read("/test/myApp", names)
-    assert [found[name] for name in names] == [f"value of {name}" for name in names]
-    assert asked == [10, 1]
+    get = client.get_parameter
+    asked = []
+    monkeypatch.setattr(client, "get_parameter", lambda **kw: asked.append(kw) or get(**kw))
+    found = parameters.read("/test/myApp", ["B", "A", "B"])
+    assert [found[name] for name in "AB"] == ["value of A", "value of B"]
+    assert [call["Name"] for call in asked] == ["/test/myApp/A", "/test/myApp/B"]
 
 
 def test_a_parameter_that_is_not_there_says_so_when_it_is_asked_for(put_parameter):
@@ -69,16 +66,16 @@ def test_a_forbidden_parameter_keeps_no_other_from_being_read(put_parameter, mon
     put_parameter("MINE", "mine")
     put_parameter("YOURS", "yours")
     client = aws.client("ssm")
-    get = client.get_parameters
+    get = client.get_parameter
 
     def guarded(**kwargs):
-        if any("YOURS" in name for name in kwargs["Names"]):
+        if "YOURS" in kwargs["Name"]:
             answer = {"Error": {"Code": "AccessDeniedException", "Message": "role x may not"}}
-            raise client.exceptions.ClientError(answer, "GetParameters")
+            raise client.exceptions.ClientError(answer, "GetParameter")
         return get(**kwargs)
 
-    monkeypatch.setattr(client, "get_parameters", guarded)
+    monkeypatch.setattr(client, "get_parameter", guarded)
     found = parameters.read("/test/myApp", ["MINE", "YOURS"])
     assert found["MINE"] == "mine"
-    with pytest.raises(ParameterError, match=r"/test/myApp/YOURS: .*role x may not"):
+    with pytest.raises(ParameterError, match=r"/test/myApp/YOURS cannot be read: .*role x may not"):
         found["YOURS"]

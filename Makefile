@@ -1,0 +1,88 @@
+# Thin lines over terraform, lambroll, pytest and the scripts. `make` prints what there is.
+.DEFAULT_GOAL := help
+.PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
+	secret test test-unit lint lock bench clean guard ready
+
+ENV ?= local
+FUNCTION ?=
+EVENT ?=
+NAME ?=
+MINUTES ?= 10
+ARGS ?=
+
+export TMPDIR := $(CURDIR)/.local/tmp
+export PYTHONPATH := local
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+LOAD := eval "$$($(PYTHON) scripts/environment.py $(ENV))"
+INIT := terraform -chdir=terraform init -input=false -reconfigure -lockfile=readonly \
+	-backend-config=environments/$(ENV).s3.tfbackend >/dev/null
+
+help:
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nENV is %s unless given; FUNCTION is all of them.\n' '$(ENV)'
+
+##@ The laptop
+demo: ready ## all of it on this machine, from nothing, with a report at the end
+	@$(PYTHON) scripts/demo.py
+up: ready ## AWS, database and outside world on loopback, provisioned and deployed
+	@$(PYTHON) scripts/up.py
+down: ## stop the laptop's stack
+	@if [ -x $(PYTHON) ]; then $(PYTHON) local/stack.py down; else echo "Nothing runs."; fi
+status: ready ## what runs, where, since when
+	@$(PYTHON) local/stack.py status
+
+##@ An environment (ENV=local, staging, production)
+env: ready ## lines that a shell can eval, for terraform and lambroll by hand
+	@$(PYTHON) scripts/environment.py $(ENV)
+plan: ready ## what terraform would change
+	@$(LOAD) && $(INIT) && \
+		terraform -chdir=terraform plan -var-file=environments/$(ENV).tfvars $(ARGS)
+apply: guard ready ## provision (ARGS=-auto-approve to be asked nothing)
+	@$(LOAD) && $(INIT) && \
+		terraform -chdir=terraform apply -var-file=environments/$(ENV).tfvars $(ARGS)
+build: ready ## put the zips' contents together in build/
+	@$(PYTHON) scripts/build.py $(FUNCTION)
+deploy: guard ready ## build and deploy what changed
+	@$(PYTHON) scripts/deploy.py $(ENV) $(FUNCTION)
+diff: ready ## what a deploy would change
+	@$(PYTHON) scripts/build.py $(FUNCTION) >/dev/null && $(LOAD) && \
+		for f in $(or $(FUNCTION),$(basename $(notdir $(wildcard lambroll/*.jsonnet)))); do \
+			lambroll --log-level=warn diff --function=lambroll/$$f.jsonnet --src=build/$$f --code \
+				--qualifier=current || exit 1; done
+invoke: guard ready ## call one function: FUNCTION=… EVENT=file.json, or the payload on stdin
+	@$(PYTHON) scripts/invoke.py $(ENV) "$(FUNCTION)" $(EVENT)
+rollback: guard ready ## put FUNCTION back to its version before
+	@test -n "$(FUNCTION)" || { echo "say which: make rollback FUNCTION=…" >&2; exit 1; }
+	@$(LOAD) && lambroll rollback --function=lambroll/$(FUNCTION).jsonnet --alias=current $(ARGS)
+logs: ready ## the last MINUTES=10 of the functions' logs
+	@$(PYTHON) scripts/logs.py $(ENV) $(MINUTES) $(FUNCTION)
+secret: guard ready ## fill the secret NAME=… from standard input
+	@$(PYTHON) scripts/secret.py $(ENV) $(NAME)
+
+##@ The code
+test: lint ## every test there is, the laptop's stack included
+	@$(PYTEST) tests
+test-unit: ready ## the tests that need nothing but Python
+	@$(PYTEST) tests/unit
+lint: ready ## style and types
+	@.venv/bin/ruff check && .venv/bin/ruff format --check --quiet
+	@.venv/bin/mypy
+	@terraform fmt -check -recursive
+	@find lambroll -name '*sonnet' | xargs .local/bin/jsonnetfmt --test --
+bench: ready ## the figures of the README, measured anew
+	@$(PYTHON) -m bench
+lock: ready ## lock the libraries that the in-files name
+	@scripts/lock
+clean: down ## remove all that was made here
+	@rm -rf .venv .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install:
+	@scripts/install
+ready:
+	@mkdir -p $(TMPDIR) && scripts/install >&2
+guard:
+	@test "$(ENV)" != production || test "$(CONFIRM)" = production || \
+		{ echo "this changes production: add CONFIRM=production" >&2; exit 1; }

@@ -1,0 +1,130 @@
+"""Show all of it on this machine, and report what ran and what arrived where."""
+
+import json
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import deploy
+import environment
+import requests
+import secret
+import up
+from invoke import InvokeError, invoke
+from steps import step
+
+import seed
+from stack import Stack, StackError
+
+INVOCATIONS = (
+    ("db_to_cloudwatch", "all"),
+    ("cloudwatch_to_mackerel", "cognito"),
+    ("cloudwatch_to_mackerel", "metrics"),
+)
+# local.tfvars has the schedules fire every minute.
+EVERY = timedelta(minutes=1)
+
+
+class DemoError(Exception):
+    """Something that the demo promises did not come about."""
+
+
+def inbox(stack: Stack) -> list[dict[str, Any]]:
+    """Return what Mackerel got, oldest first, each with `at`, the time it came."""
+    answer = requests.get(stack.inbox_url, params={"channel": "mackerel"}, timeout=10)
+    answer.raise_for_status()
+    return [item | {"at": datetime.fromisoformat(item["received_at"])} for item in answer.json()]
+
+
+def fired_by_itself(stack: Stack) -> datetime | None:
+    """Return when a schedule last fired: posts as far apart as only a schedule makes them."""
+    times = [item["at"] for item in inbox(stack) if item["at"] > datetime.now(UTC) - 3 * EVERY]
+    return max(
+        (
+            later
+            for later in times
+            if any(abs(later - earlier - EVERY) < timedelta(seconds=2) for earlier in times)
+        ),
+        default=None,
+    )
+
+
+def wait_for_schedule(stack: Stack, after: int) -> datetime:
+    """Wait until the schedule has posted by itself; `after` is the last item that is our doing."""
+    deadline = time.monotonic() + 2 * EVERY.total_seconds()
+    while time.monotonic() < deadline:
+        if fired := fired_by_itself(stack):
+            return fired
+        if fresh := [item["at"] for item in inbox(stack) if item["id"] > after]:
+            return fresh[0]
+        time.sleep(1)
+    raise DemoError("no schedule fired within two minutes: see make logs")
+
+
+def last_values(stack: Stack) -> dict[str, float]:
+    """Return the latest value of each service metric that Mackerel has."""
+    found: dict[str, tuple[int, float]] = {}
+    for item in inbox(stack):
+        for point in item["body"]["points"]:
+            found[point["name"]] = max(
+                found.get(point["name"], (0, 0)), (point["time"], point["value"])
+            )
+    return {name: value for name, (_, value) in sorted(found.items())}
+
+
+def report(stack: Stack, answers: list[tuple[str, str, Any]], fired: datetime) -> None:
+    """Print what happened, for a person."""
+    print("\nWhat ran")
+    for function, event, answer in answers:
+        counts = {key: n for key, n in answer.items() if isinstance(n, int)}
+        said = ", ".join(f"{key} {n}" for key, n in counts.items())
+        print(f"  {function:24} {event + '.json':14} {said}")
+    print(f"  the schedules, by themselves            last at {fired.astimezone():%H:%M:%S}")
+    print("\nWhat arrived in Mackerel (latest values)")
+    for name, value in last_values(stack).items():
+        print(f"  {name:32} {value:>12,.10g}")
+    print(
+        f"\nSee it all:   {stack.sandbox_url}\n"
+        'Try next:     eval "$(make -s env)"; lambroll invoke --qualifier current'
+        " --function lambroll/cloudwatch_to_mackerel.jsonnet"
+        " < functions/cloudwatch_to_mackerel/events/cognito.json\n"
+        "              make logs · make status · make plan · make down"
+    )
+
+
+def main() -> int:
+    """Run the demo."""
+    stack = Stack.current()
+    began = time.monotonic()
+    try:
+        up.up(stack)
+        shell = environment.shell("local")
+        with step("Sign-ins of the last hours, as Cognito counts them") as words:
+            pool = environment.outputs("local", environment.ESTATE_KEY)["cognito"]
+            put = seed.put_cognito(
+                stack, pool["user_pool_id"], pool["client_id"], datetime.now(UTC)
+            )
+            words.append(f"{put:,} data")
+        answers = []
+        for function, event in INVOCATIONS:
+            file = environment.ROOT / f"functions/{function}/events/{event}.json"
+            with step(f"lambroll invoke {function} < {event}.json"):
+                answers.append((function, event, invoke(function, file.read_text(), shell)))
+        ours = max((item["id"] for item in inbox(stack)), default=0)
+        with step("Waiting for a schedule to fire by itself (every minute)") as words:
+            fired = wait_for_schedule(stack, ours)
+            words.append(f"fired at {fired.astimezone():%H:%M:%S}")
+        report(stack, answers, fired)
+    except (StackError, up.TerraformError, deploy.DeployError, secret.SecretError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (InvokeError, DemoError, json.JSONDecodeError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    print(f"Done in {time.monotonic() - began:.0f} s; the stack stays up.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""What fills the laptop: believable, and the same however often it is filled."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import seed
+from stack import Stack
+
+NOW = datetime(2026, 11, 20, 3, 30, 10, tzinfo=UTC)  # half past noon in Tokyo
+
+
+def test_users_and_orders(stack: Stack) -> None:
+    counts = seed.seed(stack)
+    assert counts["users"] > 2000
+    assert counts["orders"] > counts["users"]
+    assert seed.seed(stack)["users"] - counts["users"] < 5  # a minute's, at most
+    with stack.connect("reader") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM users WHERE created_at > UTC_TIMESTAMP()")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SELECT COUNT(DISTINCT status) FROM orders")
+        assert cursor.fetchone() == (4,)
+        cursor.execute("SELECT name FROM users ORDER BY id LIMIT 1")
+        assert not cursor.fetchone()[0].isascii()
+
+
+@pytest.mark.parametrize("later", [timedelta(hours=5), timedelta(days=1), timedelta(days=9)])
+def test_what_is_made_later_fits_what_is_there(later: timedelta) -> None:
+    before = {row[0]: row for row in seed._made_before(NOW, seed._users(NOW))}
+    after = {row[0]: row for row in seed._made_before(NOW + later, seed._users(NOW + later))}
+    first = min(after)
+    assert all(after.get(key, row) == row for key, row in before.items() if key >= first)
+    assert max(after) > max(before)
+
+
+def test_sign_ins_are_put_once(stack: Stack) -> None:
+    assert seed.put_cognito(stack, "pool", "client", NOW) > 300
+    assert seed.put_cognito(stack, "pool", "client", NOW) == 0
+    assert 0 < seed.put_cognito(stack, "pool", "client", NOW + timedelta(minutes=5)) < 30
+    dimensions = [
+        {"Name": "UserPool", "Value": "pool"},
+        {"Name": "UserPoolClient", "Value": "client"},
+    ]
+    metric = {
+        "Namespace": "AWS/Cognito",
+        "MetricName": "SignInSuccesses",
+        "Dimensions": dimensions,
+    }
+    answer = seed.client(stack, "cloudwatch").get_metric_data(
+        StartTime=NOW - timedelta(hours=3),
+        EndTime=NOW,
+        MetricDataQueries=[
+            {"Id": s.lower(), "MetricStat": {"Metric": metric, "Period": 86400, "Stat": s}}
+            for s in ("Sum", "SampleCount")
+        ],
+    )
+    by_id = {result["Id"]: sum(result["Values"]) for result in answer["MetricDataResults"]}
+    assert 0.8 * by_id["samplecount"] < by_id["sum"] < by_id["samplecount"]
+
+
+def test_the_database_has_its_record(stack: Stack) -> None:
+    rds = seed.client(stack, "rds")
+    for group in ("sg-1", "sg-1", "sg-2"):
+        seed.ensure_database_record(stack, group)
+        [found] = rds.describe_db_instances()["DBInstances"]
+        assert found["DBInstanceIdentifier"] == "mimamori-local-db"
+        assert found["Endpoint"]["Port"] == stack.database_port
+        assert [g["VpcSecurityGroupId"] for g in found["VpcSecurityGroups"]] == [group]
