@@ -50,7 +50,7 @@ diff: ready ## what a deploy would change
 	@$(PYTHON) scripts/build.py $(FUNCTION) >/dev/null && $(LOAD) && \
 		for f in $(or $(FUNCTION),$(basename $(notdir $(wildcard lambroll/*.jsonnet)))); do \
 			lambroll --log-level=warn diff --function=lambroll/$$f.jsonnet --src=build/$$f --code \
-				--qualifier=current || exit 1; done
+				--qualifier=current --ignore=.Tags || exit 1; done
 invoke: guard ready ## call one function: FUNCTION=… EVENT=file.json, or the payload on stdin
 	@$(PYTHON) scripts/invoke.py $(ENV) "$(FUNCTION)" $(EVENT)
 rollback: guard ready ## put FUNCTION back to its version before

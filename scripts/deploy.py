@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-import build
 import environment
+
+import build
 
 ALIAS = "current"
 KEEP_VERSIONS = 5
@@ -49,10 +50,9 @@ def lambroll(command: str, function: str, *flags: str, shell: dict[str, str]) ->
 def deploy(function: str, shell: dict[str, str]) -> bool:
     """Deploy one function if its code or configuration changed. Returns whether it had."""
     src = f"--src={build.build(function).relative_to(environment.ROOT)}"
-    unchanged = lambroll(
-        "diff", function, src, "--code", "--exit-code", f"--qualifier={ALIAS}", shell=shell
-    )
-    if unchanged == 0:
+    # Tags are Terraform's.
+    compare = ("--code", "--exit-code", f"--qualifier={ALIAS}", "--ignore=.Tags")
+    if lambroll("diff", function, src, *compare, shell=shell) == 0:
         return False
     flags = (f"--alias={ALIAS}", f"--keep-versions={KEEP_VERSIONS}")
     if lambroll("deploy", function, src, *flags, shell=shell):

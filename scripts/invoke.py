@@ -7,20 +7,27 @@ this ends non-zero when it failed, with the function's error.
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import build
 import environment
 from deploy import ALIAS, command_line
+
+import build
 
 
 class InvokeError(Exception):
     """The function failed, or could not be called."""
 
 
-def invoke(function: str, payload: str, shell: dict[str, str]) -> Any:
-    """Invoke with one JSON payload and return the answer; the log's tail goes to standard error.
+def invoke(
+    function: str,
+    payload: str,
+    shell: dict[str, str],
+    show_log: Callable[[str], object] = lambda _: None,
+) -> Any:
+    """Invoke with one JSON payload and return the answer; `show_log` is given the log's tail.
 
     Raises InvokeError with the function's error, or lambroll's where it did not get that far.
     """
@@ -37,7 +44,7 @@ def invoke(function: str, payload: str, shell: dict[str, str]) -> Any:
         text=True,
         check=False,
     )
-    sys.stderr.write(done.stderr)
+    show_log(done.stderr)
     if done.returncode or not done.stdout.strip():
         raise InvokeError(f"{function} could not be invoked: {done.stderr.strip()[-2000:]}")
     answer = json.loads(done.stdout)
@@ -53,7 +60,8 @@ def main(env: str, function: str, event: str = "") -> int:
         raise SystemExit("say which function: make invoke FUNCTION=cloudwatch_to_mackerel")
     payload = Path(event).read_text(encoding="utf-8") if event else sys.stdin.read()
     try:
-        print(json.dumps(invoke(function, payload, environment.shell(env)), ensure_ascii=False))
+        answer = invoke(function, payload, environment.shell(env), sys.stderr.write)
+        print(json.dumps(answer, ensure_ascii=False))
     except InvokeError as error:
         print(error, file=sys.stderr)
         return 1

@@ -108,18 +108,20 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     mackerel = ServiceMetrics(settings["MACKEREL_API_KEY"], deadline=deadline)
 
     series, failed = read_all(metrics, windows, settings)
-    to_post = {
+    found = {
         metric.name: points(metric, series[identifier].points, windows[metric.period])
         for identifier, metric in metrics.items()
         if metric.name and identifier in series
     }
+    to_post = {name: of_it for name, of_it in found.items() if of_it}
     failed |= post(mackerel, request.mackerel_service, to_post)
 
+    posted = {name: of_it for name, of_it in to_post.items() if name not in failed}
     summary = {
         "service": request.mackerel_service,
-        "posted": sum(len(points) for name, points in to_post.items() if name not in failed),
-        "metrics": sum(bool(points) for name, points in to_post.items() if name not in failed),
-        "without_data": [name for name, points in to_post.items() if not points],
+        "posted": sum(map(len, posted.values())),
+        "metrics": len(posted),
+        "without_data": sorted(found.keys() - to_post.keys()),
         "from": min(span.start for span in windows.values()).isoformat(),
         "until": max(span.end for span in windows.values()).isoformat(),
     }

@@ -130,6 +130,13 @@ def test_no_more_than_the_service_posts_cognitos_door(cloudwatch, mackerel, cont
     } == {("UserPool", "pool-1"), ("UserPoolClient", "client-1")}
 
 
+def test_a_silent_cloudwatch_posts_nothing_and_is_no_failure(cloudwatch, mackerel, context):
+    cloudwatch.silent = {"cpu"}
+    summary = handler(EVENT | {"metrics": [declared("cpu")]}, context)
+    assert (summary["posted"], summary["without_data"]) == (0, ["cpu"])
+    assert not mackerel.calls
+
+
 def test_metrics_take_the_place_of_cognito_unless_both_are_wanted(cloudwatch, mackerel, context):
     accept(mackerel)
     event = EVENT | {"metrics": [declared("cpu")]}

@@ -1,0 +1,48 @@
+"""The sandbox: one Starlette app that plays the outside world on the laptop.
+
+`uvicorn --app-dir local sandbox.app:app`. Environment: SANDBOX_DIR, a folder for what it keeps, and
+what each played service asks for in its `play`.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox import cloudwatch, faults, inbox, mackerel, page
+from sandbox.service import setting
+
+# A new service is a module with a `play`, and its line here.
+PLAYED = (
+    mackerel.play,
+    cloudwatch.play,
+)
+
+
+def build(environ: Mapping[str, str]) -> Starlette:
+    """Put the app together; RuntimeError names an environment variable that is missing."""
+    items = inbox.open_inbox(Path(setting(environ, "SANDBOX_DIR")))
+    services = [play(items, environ) for play in PLAYED]
+    pending = faults.Faults()
+    return Starlette(
+        routes=[
+            Route("/health", _health, methods=["GET"]),
+            *page.routes(items),
+            *inbox.routes(items),
+            *faults.routes(pending, services),
+            *(route for service in services for route in service.routes),
+        ],
+        middleware=[Middleware(faults.Gate, services=services, faults=pending)],
+    )
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"ok": True})
+
+
+app = build(os.environ)
