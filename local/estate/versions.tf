@@ -1,0 +1,15 @@
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+
+  # The rest stands in backend.s3.tfbackend.
+  backend "s3" {}
+}
+
+provider "aws" {}

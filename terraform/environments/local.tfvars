@@ -1,0 +1,34 @@
+environment       = "local"
+path_to_parameter = "/myApp"
+
+log_retention_days = 1
+
+# network, database and cognito change with every new laptop stack: they come from what local/estate
+# puts out, as TF_VAR_network, TF_VAR_database and TF_VAR_cognito.
+
+# The emulator forgets an endpoint's security groups and private DNS, so no plan would come out clean;
+# it is reached over loopback anyway.
+interface_endpoints      = false
+https_egress_cidr_blocks = ["127.0.0.0/8"]
+
+cloudwatch_to_mackerel = {
+  schedules = {
+    every-minute = {
+      expression  = "rate(1 minute)"
+      description = "Every minute, so that nobody at a laptop has to wait"
+      input       = <<-JSON
+        {"environment": "local", "mackerel_service": "ore-no-service", "path_to_parameter": "/myApp"}
+      JSON
+    }
+  }
+}
+
+db_to_cloudwatch = {
+  schedules = {
+    every-minute = {
+      expression  = "rate(1 minute)"
+      description = "Every minute"
+      input       = "{}"
+    }
+  }
+}

@@ -1,0 +1,64 @@
+# Example values: change what is marked with EXAMPLE to what your production has.
+environment       = "production"
+path_to_parameter = "/myApp"
+
+log_retention_days = 365
+
+network = {
+  vpc_id     = "vpc-0c3d4e5f60718293a"                                  # EXAMPLE
+  subnet_ids = ["subnet-0c3d4e5f60718293a", "subnet-0d4e5f60718293a4b"] # EXAMPLE: private, in two zones
+}
+
+# false, and https_egress_cidr_blocks set, where the VPC has endpoints or a NAT gateway of its own.
+interface_endpoints = true
+
+database = {
+  host              = "myapp-production.cluster-ro-abcdefghijkl.ap-northeast-1.rds.amazonaws.com" # EXAMPLE
+  port              = 3306
+  name              = "myapp"                # EXAMPLE
+  user              = "mimamori"             # EXAMPLE: a user with SELECT and no more
+  security_group_id = "sg-0d4e5f60718293a4b" # EXAMPLE
+
+  # EXAMPLE: the region's bundle from https://truststore.pki.rds.amazonaws.com
+  ca = <<-PEM
+    -----BEGIN CERTIFICATE-----
+    MIIB2jCCAYGgAwIBAgIUdjxarOA6e1rf83v+N5M7G1esR8MwCgYIKoZIzj0EAwIw
+    QjFAMD4GA1UEAww3RXhhbXBsZSBhdXRob3JpdHksIHJlcGxhY2Ugd2l0aCB0aGUg
+    cmVnaW9uJ3MgUkRTIGJ1bmRsZTAgFw0yNjExMjMxMDQxMTFaGA8yMTI2MTAzMDEw
+    NDExMVowQjFAMD4GA1UEAww3RXhhbXBsZSBhdXRob3JpdHksIHJlcGxhY2Ugd2l0
+    aCB0aGUgcmVnaW9uJ3MgUkRTIGJ1bmRsZTBZMBMGByqGSM49AgEGCCqGSM49AwEH
+    A0IABMgDKnO984ZElS9T/n4x1CVUoFrLX1aFssoKV7mdXPDOsIqyU1NvVY3Pfge1
+    F16CRfmxnUZw7qXvafcokrXuCzGjUzBRMB0GA1UdDgQWBBQjDqIw3MmGNVfhFd8/
+    bkagzG/O6DAfBgNVHSMEGDAWgBQjDqIw3MmGNVfhFd8/bkagzG/O6DAPBgNVHRMB
+    Af8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIBTW6JOF0G10Ksn/RBynviVXhmHi
+    Qk9l4ACy8lagQxdPAiAUXxk+Og+r2TTE6s3QFuqsWKi5H/tJiw8fT8bHC8AAHg==
+    -----END CERTIFICATE-----
+  PEM
+}
+
+cognito = {
+  user_pool_id = "ap-northeast-1_ExAmPlE2"     # EXAMPLE
+  client_id    = "1example2234567890abcdefghi" # EXAMPLE
+}
+
+cloudwatch_to_mackerel = {
+  schedules = {
+    every-5-minutes = {
+      expression  = "rate(5 minutes)"
+      description = "Every five minutes"
+      input       = <<-JSON
+        {"environment": "production", "mackerel_service": "myApp-production", "path_to_parameter": "/myApp"}
+      JSON
+    }
+  }
+}
+
+db_to_cloudwatch = {
+  schedules = {
+    every-minute = {
+      expression  = "rate(1 minute)"
+      description = "Every minute"
+      input       = "{}"
+    }
+  }
+}

@@ -1,0 +1,144 @@
+provider "aws" {
+  region                      = "ap-northeast-1"
+  access_key                  = "made-up"
+  secret_key                  = "made-up"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name = "sample"
+  context = {
+    prefix             = "mimamori-staging-"
+    parameter_path     = "/staging/myApp"
+    partition          = "aws"
+    region             = "ap-northeast-1"
+    account_id         = "123456789012"
+    log_retention_days = 30
+    placeholder        = { bucket = "mimamori-staging-code", key = "placeholder.zip" }
+  }
+}
+
+run "function" {
+  command = plan
+
+  variables {
+    environment = { LANGUAGE = "ja" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.function_name == "mimamori-staging-sample" && aws_iam_role.this.name == "mimamori-staging-sample"
+    error_message = "One name for function and role."
+  }
+  assert {
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/mimamori-staging-sample" && aws_cloudwatch_log_group.this.retention_in_days == 30
+    error_message = "Logs are kept for as long as the environment says."
+  }
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].log_group == "/aws/lambda/mimamori-staging-sample"
+    error_message = "The function writes to it."
+  }
+  assert {
+    condition     = aws_lambda_alias.current.name == "current" && aws_lambda_function_event_invoke_config.this.qualifier == "current"
+    error_message = "The alias that triggers name."
+  }
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.this.maximum_retry_attempts == 0
+    error_message = "A failed run is not repeated: the next one heals it."
+  }
+  assert {
+    condition     = tomap(output.contract.environment) == tomap({ LANGUAGE = "ja", PARAMETER_PATH = "/staging/myApp" })
+    error_message = "lambroll is told of the environment."
+  }
+}
+
+run "takes_a_name_of_64_characters" {
+  command = plan
+
+  variables {
+    name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.this.function_name) == 64
+    error_message = "Lambda takes 64."
+  }
+}
+
+run "refuses_a_name_of_65_characters_and_lambdas_own_variables" {
+  command = plan
+
+  variables {
+    name        = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    environment = { AWS_REGION = "x" }
+  }
+
+  expect_failures = [var.name, var.environment]
+}
+
+run "refuses_a_name_with_capitals_and_this_modules_variable_and_three_retries" {
+  command = plan
+
+  variables {
+    name                   = "Sample"
+    environment            = { PARAMETER_PATH = "/x" }
+    maximum_retry_attempts = 3
+  }
+
+  expect_failures = [var.name, var.environment, var.maximum_retry_attempts]
+}
+
+run "refuses_a_retention_that_cloudwatch_does_not_take" {
+  command = plan
+
+  variables {
+    context = {
+      prefix             = "mimamori-staging-"
+      parameter_path     = "/staging/myApp"
+      partition          = "aws"
+      region             = "ap-northeast-1"
+      account_id         = "123456789012"
+      log_retention_days = 31
+      placeholder        = { bucket = "mimamori-staging-code", key = "placeholder.zip" }
+    }
+  }
+
+  expect_failures = [var.context]
+}
+
+run "refuses_an_account_that_is_none" {
+  command = plan
+
+  variables {
+    context = {
+      prefix             = "mimamori-staging-"
+      parameter_path     = "/staging/myApp"
+      partition          = "aws"
+      region             = "ap-northeast-1"
+      account_id         = "123"
+      log_retention_days = 30
+      placeholder        = { bucket = "mimamori-staging-code", key = "placeholder.zip" }
+    }
+  }
+
+  expect_failures = [var.context]
+}
+
+run "refuses_a_prefix_that_runs_into_the_name" {
+  command = plan
+
+  variables {
+    context = {
+      prefix             = "mimamori"
+      parameter_path     = "/staging/myApp"
+      partition          = "aws"
+      region             = "ap-northeast-1"
+      account_id         = "123456789012"
+      log_retention_days = 30
+      placeholder        = { bucket = "mimamori-staging-code", key = "placeholder.zip" }
+    }
+  }
+
+  expect_failures = [var.context]
+}

@@ -1,0 +1,118 @@
+"""The whole of it: real Terraform, lambroll, MariaDB, and the laptop's AWS that enforces IAM."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import requests
+
+import seed
+from stack import ROOT, Stack
+
+PREFIX = "mimamori-local-"
+
+
+@dataclass(frozen=True)
+class Laptop:
+    """A stack that is up, and the commands a person has on it."""
+
+    stack: Stack
+
+    def make(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `make` as a person would, on this stack."""
+        return self.run("make", "--silent", *arguments, stdin=stdin)
+
+    def shell(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Run a line of shell after `eval "$(make -s env)"`, as the README says."""
+        return self.run("bash", "-c", f'set -e; eval "$(make -s env)"; {line}')
+
+    def run(self, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"MIMAMORI_PORT": str(self.stack.port)},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def invoke(self, function: str, **event: Any) -> subprocess.CompletedProcess[str]:
+        return self.make("invoke", f"FUNCTION={function}", stdin=json.dumps(event))
+
+    def answer(self, function: str, **event: Any) -> dict[str, Any]:
+        """Invoke and return what the function answered; it must not have failed."""
+        done = self.invoke(function, **event)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def aws(self, service: str) -> Any:
+        return seed.client(self.stack, service)
+
+    def inbox(self, after: int = 0) -> list[dict[str, Any]]:
+        query = {"channel": "mackerel", "after": after}
+        return requests.get(self.stack.inbox_url, params=query, timeout=10).json()
+
+    def user_pool(self) -> tuple[str, str]:
+        """Return the ids of the estate's user pool and of its client."""
+        cognito = self.aws("cognito-idp")
+        (pool,) = cognito.list_user_pools(MaxResults=2)["UserPools"]
+        clients = cognito.list_user_pool_clients(UserPoolId=pool["Id"], MaxResults=2)
+        (client,) = clients["UserPoolClients"]
+        return pool["Id"], client["ClientId"]
+
+    def newest(self) -> int:
+        return max((item["id"] for item in self.inbox()), default=0)
+
+    def fault(self, **fault: Any) -> None:
+        answer = requests.post(f"{self.stack.sandbox_url}/faults", json=fault, timeout=10)
+        assert answer.status_code == 201, answer.text
+
+
+@pytest.fixture(scope="session")
+def laptop(new_stack: Callable[[], Stack]) -> Laptop:
+    laptop = Laptop(new_stack())
+    done = laptop.make("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return laptop
+
+
+@pytest.fixture(scope="module")
+def quiet(laptop: Laptop) -> Iterator[None]:
+    """No schedule fires meanwhile: what happens is a test's own doing."""
+    events = laptop.aws("events")
+    rules = [rule["Name"] for rule in events.list_rules(NamePrefix=PREFIX)["Rules"]]
+    assert rules
+    for rule in rules:
+        events.disable_rule(Name=rule)
+    yield
+    for rule in rules:
+        events.enable_rule(Name=rule)
+
+
+@pytest.fixture
+def no_faults(laptop: Laptop) -> Iterator[None]:
+    yield
+    requests.delete(f"{laptop.stack.sandbox_url}/faults", timeout=10)
+
+
+@pytest.fixture
+def signed_in(laptop: Laptop) -> None:
+    """Some hours of sign-ins, as Cognito counts them; no more where they are there."""
+    seed.put_cognito(laptop.stack, *laptop.user_pool(), datetime.now(UTC))
+
+
+def until(what: Callable[[], Any], seconds: float) -> Any:
+    """Poll until `what` gives something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)
+    return found

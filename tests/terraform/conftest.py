@@ -1,0 +1,231 @@
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+import terraform_cli
+
+ROOT = Path(__file__).resolve().parents[2]
+MINISTACK = Path(os.environ.get("MIMAMORI_MINISTACK", ROOT / ".local/ministack/bin/ministack"))
+REGION = "ap-northeast-1"
+
+# How a machine says where its providers are.
+_FOR_PROVIDERS = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
+
+# What the laptop's estate gives to the `local` environment; the others have it in their tfvars.
+ESTATE = {
+    "network": {"vpc_id": "vpc-local", "subnet_ids": ["subnet-local-a", "subnet-local-c"]},
+    "cognito": {"user_pool_id": "ap-northeast-1_Local", "client_id": "local"},
+    "database": {
+        "host": "127.0.0.1",
+        "port": 3307,
+        "name": "myapp",
+        "user": "mimamori",
+        "ca": "off",
+        "security_group_id": "sg-local",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """Terraform in a copy of the tree: what it writes stays out of the tree."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *words: str, module: str = "terraform", **environment: str) -> tuple[int, str]:
+        """Return the exit code and all that was printed."""
+        done = subprocess.run(
+            ["terraform", f"-chdir={self.folder / module}", *words],
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        return done.returncode, done.stdout
+
+    def must(self, *words: str, module: str = "terraform", **environment: str) -> str:
+        code, printed = self.run(*words, module=module, **environment)
+        assert code == 0, f"terraform {' '.join(words)}\n{printed}"
+        return printed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan as `terraform show -json` has it."""
+
+    environment: str
+    json: dict[str, Any]
+
+    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return what is going to be made of a type, by address."""
+        return {
+            change["address"]: change["change"]["after"]
+            for change in self.json["resource_changes"]
+            if change["type"] == kind and change["mode"] == "managed"
+        }
+
+    def functions(self) -> list[str]:
+        """Return the short names of the functions."""
+        return sorted(
+            address.split(".")[1]
+            for address in self.resources("aws_lambda_function")
+            if address.startswith("module.")
+        )
+
+    def statements(self, function: str) -> list[dict[str, Any]]:
+        """Return a function's policy, with lists where a policy may have one or many."""
+        address = f"module.{function}.aws_iam_role_policy.this"
+        policy = json.loads(self.resources("aws_iam_role_policy")[address]["policy"])
+        return [
+            statement | {key: _listed(statement[key]) for key in ("Action", "Resource")}
+            for statement in policy["Statement"]
+        ]
+
+    def vpc(self, function: str) -> dict[str, Any] | None:
+        """Return what lambroll is going to be told of the function's VPC."""
+        output = self.json["output_changes"]["functions"]
+        unknown = output["after_unknown"]
+        # Security groups are known after the apply only, and that makes all of `vpc` unknown.
+        known = output["after"][function].get("vpc")
+        return {"unknown": True} if unknown[function].get("vpc") else known
+
+    def references(self, kind: str, argument: str) -> dict[str, list[str]]:
+        """Return what an argument of a type's resources refers to, by the resource's address."""
+
+        def walk(module: dict[str, Any], path: str) -> Iterator[tuple[str, list[str]]]:
+            for resource in module.get("resources", []):
+                if resource["type"] == kind:
+                    expression = resource["expressions"].get(argument, {})
+                    yield path + resource["address"], expression.get("references", [])
+            for name, call in module.get("module_calls", {}).items():
+                yield from walk(call["module"], f"{path}module.{name}.")
+
+        return dict(walk(self.json["configuration"]["root_module"], ""))
+
+
+def _listed(one_or_many: str | list[str]) -> list[str]:
+    return [one_or_many] if isinstance(one_or_many, str) else one_or_many
+
+
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """Terraform without an account, and without anything of the shell's that could find one."""
+    folder = tmp_path_factory.mktemp("tree")
+    for part in ("terraform", "local/estate", "functions/db_to_cloudwatch/queries"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns(".terraform"))
+    for module in (folder / "terraform/modules").iterdir():
+        shutil.copy(folder / "terraform/.terraform.lock.hcl", module)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "TF_")) or name in _FOR_PROVIDERS
+    }
+    lock = ROOT / "terraform/.terraform.lock.hcl"
+    return Terraform(
+        folder,
+        kept
+        | terraform_cli.environment(folder / "data", lock=lock)
+        | {"TF_IN_AUTOMATION": "1", "TF_CLI_ARGS": "-no-color", "TF_INPUT": "0"}
+        | {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": REGION},
+    )
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """An AWS of this session's own on the loopback; the environment variables that lead to it."""
+    if not MINISTACK.exists():
+        pytest.fail(f"{MINISTACK} is missing: run scripts/install, or set MIMAMORI_MINISTACK")
+    folder = tmp_path_factory.mktemp("aws")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(
+            [MINISTACK],
+            cwd=folder,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(folder),
+                "TMPDIR": str(folder),
+                "AUTH": "true",
+                "BIND_HOST": "127.0.0.1",
+                "GATEWAY_PORT": str(port),
+            },
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            _wait_for(f"{url}/_ministack/health", process, folder / "log")
+            yield {
+                "AWS_ENDPOINT_URL": url,
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_REGION": REGION,
+            }
+        finally:
+            process.terminate()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"the laptop's AWS did not start:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session", params=["local", "staging", "production"])
+def plan(
+    request: pytest.FixtureRequest, terraform: Terraform, aws: dict[str, str], tmp_path_factory: Any
+) -> Plan:
+    """The first plan of an environment, made with its two files."""
+    environment = request.param
+    files = terraform.folder / "terraform/environments"
+    folder = tmp_path_factory.mktemp(environment)
+    backend = (files / f"{environment}.s3.tfbackend").read_text()
+    bucket = next(line for line in backend.splitlines() if line.startswith("bucket ")).split('"')[1]
+    boto3.client(
+        "s3",
+        endpoint_url=aws["AWS_ENDPOINT_URL"],
+        region_name=REGION,
+        aws_access_key_id=aws["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=aws["AWS_SECRET_ACCESS_KEY"],
+    ).create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    variables = aws | {"TF_DATA_DIR": str(folder / "data")}
+    if environment == "local":
+        variables |= {f"TF_VAR_{name}": json.dumps(value) for name, value in ESTATE.items()}
+    file = f"environments/{environment}"
+    terraform.must(
+        "init", "-lockfile=readonly", f"-backend-config={file}.s3.tfbackend", **variables
+    )
+    terraform.must(
+        "plan",
+        "-parallelism=30",
+        f"-out={folder / 'plan'}",
+        f"-var-file={file}.tfvars",
+        **variables,
+    )
+    return Plan(
+        environment, json.loads(terraform.must("show", "-json", f"{folder / 'plan'}", **variables))
+    )
