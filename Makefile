@@ -75,7 +75,9 @@ bench: ready ## the figures of the README, measured anew
 	@$(PYTHON) -m bench
 lock: ready ## lock the libraries that the in-files name
 	@scripts/lock
-clean: down ## remove all that was made here
+clean: ## stop every stack and remove all that was made here
+	@for port in $(patsubst .local/stack-%,%,$(wildcard .local/stack-*)); do \
+		MIMAMORI_PORT=$$port $(MAKE) --silent down; done
 	@rm -rf .venv .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,6 +1,6 @@
 module mimamori/tools
 
-go 1.26.8
+go 1.25.0
 
 tool (
 	github.com/fujiwara/lambroll/cmd/lambroll
