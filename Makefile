@@ -29,9 +29,9 @@ demo: ready ## all of it on this machine, from nothing, with a report at the end
 up: ready ## AWS, database and outside world on loopback, provisioned and deployed
 	@$(PYTHON) scripts/up.py
 down: ## stop the laptop's stack
-	@if [ -x $(PYTHON) ]; then $(PYTHON) local/stack.py down; else echo "Nothing runs."; fi
+	@if [ -x $(PYTHON) ]; then $(PYTHON) local/laptop.py down; else echo "Nothing runs."; fi
 status: ready ## what runs, where, since when
-	@$(PYTHON) local/stack.py status
+	@$(PYTHON) local/laptop.py status
 
 ##@ An environment (ENV=local, staging, production)
 env: ready ## lines that a shell can eval, for terraform and lambroll by hand

@@ -59,9 +59,6 @@ BY_HOUR = (*(3, 2, 1, 1, 1, 1), *(2, 4, 6, 6, 6, 7), *(10, 8, 6, 6, 6, 7), *(8, 
 Row = tuple[Any, ...]
 
 
-# ---- the database
-
-
 def seed(stack: Stack, now: datetime | None = None) -> dict[str, int]:
     """Fill the tables `users` and `orders` with the last six weeks; return their row counts.
 
@@ -139,9 +136,6 @@ def _orders(moment: datetime, users: list[int]) -> Iterator[Row]:
             else:
                 status = chance.choice(("pending", "paid", "paid", "shipped"))
             yield key, chance.choice(known), status, amount, _moment_of(day, chance)
-
-
-# ---- the laptop's AWS
 
 
 def client(stack: Stack, service: str) -> Any:

@@ -6,16 +6,16 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import requests
+
 import deploy
 import environment
-import requests
 import secret
+import seed
 import up
 from invoke import InvokeError, invoke
-from steps import step
-
-import seed
 from stack import Stack, StackError
+from steps import step
 
 Answer = tuple[str, str, Any]
 # local.tfvars has the schedules fire every minute.
@@ -52,7 +52,8 @@ def wait_for_schedule(stack: Stack, after: int) -> datetime:
     while time.monotonic() < deadline:
         if fired := fired_by_itself(stack):
             return fired
-        if fresh := [item["at"] for item in inbox(stack) if item["id"] > after]:
+        fresh: list[datetime] = [item["at"] for item in inbox(stack) if item["id"] > after]
+        if fresh:
             return fresh[0]
         time.sleep(1)
     raise DemoError("no schedule fired within two minutes: see make logs")

@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-import environment
-
 import build
+import environment
 
 ALIAS = "current"
 KEEP_VERSIONS = 5

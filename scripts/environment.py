@@ -41,17 +41,13 @@ def variables(env: str) -> dict[str, str]:
     common = {
         "ENV": env,
         "PATH": f"{ROOT / '.local/bin'}{os.pathsep}{os.environ['PATH']}",
-        # lambroll writes local times into a zip: in one zone the same files are the same bytes.
-        "TZ": "UTC",
         "AWS_REGION": state["region"],
         "AWS_DEFAULT_REGION": state["region"],
         "LAMBROLL_TFSTATE": f"s3://{state['bucket']}/{state['key']}",
     }
     if env == "local":
         stack = Stack.current()
-        # lambroll looks for its own variable of S3 when it reads the state.
-        s3 = {"AWS_ENDPOINT_URL_S3": stack.aws_url}
-        return common | stack.environment() | s3 | _estate(stack)
+        return common | stack.environment() | _estate(stack)
     lock = ROOT / "terraform/.terraform.lock.hcl"
     return common | terraform_cli.environment(ROOT / f".local/terraform-{env}", lock=lock)
 

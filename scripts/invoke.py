@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import build
 import environment
 from deploy import ALIAS, command_line
-
-import build
 
 
 class InvokeError(Exception):

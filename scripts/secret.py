@@ -6,8 +6,9 @@ The value goes into the SSM parameter that Terraform made for it, and nowhere el
 import getpass
 import sys
 
-import environment
 from botocore.exceptions import ClientError
+
+import environment
 
 
 class SecretError(Exception):

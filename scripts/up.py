@@ -10,14 +10,13 @@ from pathlib import Path
 
 import deploy
 import environment
+import lifecycle
 import secret
+import seed
 from build import functions
 from environment import ROOT
-from steps import step
-
-import seed
-import stack as laptop
 from stack import Stack, StackError
+from steps import step
 
 
 class TerraformError(Exception):
@@ -62,7 +61,7 @@ def apply(folder: str, backend: str, *flags: str, shell: Shell) -> bool:
 
 def up(stack: Stack) -> bool:
     """Bring everything up; returns whether anything changed."""
-    changed = laptop.start(stack)
+    changed = lifecycle.start(stack)
     with step("State bucket and the customer's estate (VPC, Cognito, database)") as words:
         ensure_bucket("local")
         shell = environment.shell("local")
@@ -84,6 +83,7 @@ def up(stack: Stack) -> bool:
     known = stack.secrets()
     for name, value in (
         ("MACKEREL_API_KEY", known.mackerel_api_key),
+        ("SLACK_BOT_TOKEN", known.slack_bot_token),
         ("DATABASE_PASSWORD", known.database_password),
     ):
         changed |= secret.fill("local", name, value)

@@ -2,6 +2,7 @@ output "functions" {
   description = "What lambroll reads, and all that it reads: function => name, role_arn, log_group, environment, vpc."
   value = {
     cloudwatch_to_mackerel = module.cloudwatch_to_mackerel.contract
+    cloudwatch_to_slack    = module.cloudwatch_to_slack.contract
     db_to_cloudwatch       = module.db_to_cloudwatch.contract
   }
 

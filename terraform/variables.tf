@@ -155,6 +155,20 @@ variable "cloudwatch_to_mackerel" {
   nullable    = false
 }
 
+variable "cloudwatch_to_slack" {
+  type = object({
+    schedules = map(object({
+      expression  = string
+      description = string
+      input       = string
+      enabled     = optional(bool, true)
+    }))
+    parameters = optional(map(string), {})
+  })
+  description = "`schedules` and `parameters`: as in cloudwatch_to_mackerel."
+  nullable    = false
+}
+
 variable "db_to_cloudwatch" {
   type = object({
     schedules = map(object({

@@ -2,31 +2,27 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from time import monotonic
 from typing import Any
 
-from cloudwatch_to_mackerel import cloudwatch
-from cloudwatch_to_mackerel.cloudwatch import Query, Series
 from cloudwatch_to_mackerel.metrics import (
     MACKEREL_TAKES,
     Point,
     ServiceMetric,
-    Window,
+    by_id,
     cognito,
-    identified,
     instant,
     points,
     window,
 )
 from cloudwatch_to_mackerel.service_metrics import POINTS_A_POST, Refused, ServiceMetrics
-from common import aws, failures, logs, parameters
+from common import failures, logs, parameters
 from common.batches import pack, send
+from common.cloudwatch import Window, read_all
 from common.events import parse, require
-from common.parameters import ParameterError, Parameters
 
 logs.set_up()
 log = logging.getLogger(__name__)
@@ -58,7 +54,7 @@ class Event:
         )
         require(self.window > 0, "window", self.window, "seconds, more than 0")
         require(self.delay >= 0, "delay", self.delay, "seconds, 0 or more")
-        for metric in self.by_id().values():
+        for metric in self.declared().values():
             require(
                 self.delay + self.window + metric.period < MACKEREL_TAKES.total_seconds(),
                 "window",
@@ -69,12 +65,12 @@ class Event:
         if self.at is not None:
             instant(self.at, "at")
 
-    def by_id(self) -> dict[str, ServiceMetric]:
+    def declared(self) -> dict[str, ServiceMetric]:
         """Return the metrics to read, by id. Raises InvalidEvent where they do not fit together."""
         built_in = self.metrics is None if self.cognito is None else self.cognito
         metrics = [*(self.metrics or []), *(cognito() if built_in else [])]
         require(metrics, "metrics", self.metrics, "at least one metric")
-        return identified(metrics)
+        return by_id(metrics)
 
     def window_for(self, period: int, now: datetime) -> Window:
         """Return the window of time to read with a period. Raises InvalidEvent for a bad `at`."""
@@ -98,7 +94,7 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     """
     deadline = monotonic() + context.get_remaining_time_in_millis() / 1000 - 2
     request = parse(Event, event)
-    metrics = request.by_id()
+    metrics = request.declared()
     now = datetime.now(UTC)
     windows = {metric.period: request.window_for(metric.period, now) for metric in metrics.values()}
     settings = parameters.read(
@@ -107,7 +103,8 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     )
     mackerel = ServiceMetrics(settings["MACKEREL_API_KEY"], deadline=deadline)
 
-    series, failed = read_all(metrics, windows, settings)
+    series, problems = read_all(metrics, windows, settings.__getitem__)
+    failed = {metrics[i].name or i: problem for i, problem in problems.items()}
     found = {
         metric.name: points(metric, series[identifier].points, windows[metric.period])
         for identifier, metric in metrics.items()
@@ -130,38 +127,6 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     return summary
 
 
-def read_all(
-    metrics: Mapping[str, ServiceMetric], windows: Mapping[int, Window], settings: Parameters
-) -> tuple[dict[str, Series], dict[str, str]]:
-    """Read every metric; return the good series by id, and what failed by name.
-
-    Raises ClientError where CloudWatch refuses the role, or is not to be reached.
-    """
-    series: dict[str, Series] = {}
-    queries: dict[str, Query] = {}
-    problems: dict[str, object] = {}
-    for identifier, metric in metrics.items():
-        try:
-            queries[identifier] = metric.query(identifier, settings.__getitem__)
-        except ParameterError as error:
-            problems[identifier] = error
-
-    def ask(askable: Mapping[str, ServiceMetric], span: Window, batch: Sequence[str]) -> None:
-        needed = set().union(*(cloudwatch.inputs(askable, i) for i in batch))
-        asked = [queries[i] for i in askable if i in needed]
-        found = cloudwatch.read(aws.client("cloudwatch"), asked, span.start, span.end)
-        series.update((i, found.get(i, Series())) for i in batch)
-
-    for period, span in windows.items():
-        askable = {i: metrics[i] for i in queries if metrics[i].period == period}
-        batches = cloudwatch.requests(askable)
-        problems |= send(batches, partial(ask, askable, span), refused=_about_a_metric)
-
-    problems |= {i: problem for i, one in series.items() if (problem := one.problem())}
-    good = {i: one for i, one in series.items() if i not in problems}
-    return good, {metrics[i].name or i: str(problem) for i, problem in problems.items()}
-
-
 def post(
     mackerel: ServiceMetrics, service: str, to_post: Mapping[str, list[Point]]
 ) -> dict[str, str]:
@@ -174,13 +139,3 @@ def post(
         refused=lambda error: isinstance(error, Refused),
     )
     return {name: str(error) for (name, _), error in culprits}
-
-
-def _about_a_metric(error: Exception) -> bool:
-    return aws.has_code(
-        error,
-        "ValidationError",
-        "InvalidParameterValue",
-        "InvalidParameterCombination",
-        "MissingParameter",
-    )

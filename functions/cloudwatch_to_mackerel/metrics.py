@@ -1,12 +1,12 @@
 """What is posted to Mackerel: the declarations, the window of time, the points."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from cloudwatch_to_mackerel.cloudwatch import FromParameter, Metric, inputs
+from common.cloudwatch import FromParameter, Metric, Window, aligned, identified
 from common.events import require
 
 Point = dict[str, str | int | float]
@@ -29,12 +29,14 @@ class ServiceMetric(Metric):
     """
 
     name: str | None = None
+    period: int = 300
     when_missing: Literal["skip", "zero"] = "skip"
     scale: float = 1
 
     def __post_init__(self) -> None:
         """Check against both services' rules. Raises InvalidEvent naming the field."""
         super().__post_init__()
+        require(self.stat or self.expression, "stat", self.stat, "a statistic such as Sum or p99")
         require(
             self.name is None or _NAME.fullmatch(self.name),
             "name",
@@ -87,29 +89,12 @@ def cognito() -> list[ServiceMetric]:
     return metrics
 
 
-def identified(metrics: Iterable[ServiceMetric]) -> dict[str, ServiceMetric]:
-    """Return the metrics by id, giving one to those without.
-
-    Raises InvalidEvent where an id or a name stands twice, or an expression and its inputs differ
-    in their period (each period has a window of its own).
-    """
-    found: dict[str, ServiceMetric] = {}
-    names = set()
-    for number, metric in enumerate(metrics):
-        identifier = metric.id or f"metric_{number}"
-        require(identifier not in found, "metrics.id", identifier, "each id once")
-        require(metric.name not in names, "metrics.name", metric.name, "each name once")
-        found[identifier] = metric
-        names |= {metric.name} - {None}
-    for identifier, metric in found.items():
-        for needed in sorted(inputs(found, identifier)):
-            require(
-                found[needed].period == metric.period,
-                "metrics.period",
-                metric.period,
-                f"{found[needed].period}, the period of its input {needed}",
-            )
-    return found
+def by_id(metrics: Sequence[ServiceMetric]) -> dict[str, ServiceMetric]:
+    """Return the metrics by id. Raises InvalidEvent where they do not fit together."""
+    names = [metric.name for metric in metrics if metric.name]
+    for name in names:
+        require(names.count(name) == 1, "metrics.name", name, "each name once")
+    return identified(metrics)
 
 
 def instant(text: str, field: str) -> datetime:
@@ -122,25 +107,13 @@ def instant(text: str, field: str) -> datetime:
     return time  # type: ignore[return-value]
 
 
-class Window(NamedTuple):
-    """A stretch of time, `start` inclusive, `end` exclusive, both on multiples of the period."""
-
-    start: datetime
-    end: datetime
-
-
 def window(at: datetime, period: int, *, delay: int, length: int) -> Window:
     """Return the window that ends `delay` seconds before `at` and goes back `length` seconds.
 
-    Both ends are aligned to the period (seconds): CloudWatch sums wrongly over unaligned ones. It
-    holds one period at least.
+    Both ends are aligned to the period (seconds), and it holds one period at least.
     """
-    end = _floor(at - timedelta(seconds=delay), period)
-    return Window(_floor(end - timedelta(seconds=max(length, period)), period), end)
-
-
-def _floor(time: datetime, period: int) -> datetime:
-    return datetime.fromtimestamp(time.timestamp() // period * period, time.tzinfo)
+    end = aligned(at - timedelta(seconds=delay), period)
+    return Window(aligned(end - timedelta(seconds=max(length, period)), period), end)
 
 
 def points(metric: ServiceMetric, values: dict[int, float], span: Window) -> list[Point]:

@@ -23,6 +23,18 @@ cloudwatch_to_mackerel = {
   }
 }
 
+cloudwatch_to_slack = {
+  schedules = {
+    every-morning = {
+      expression  = "cron(0 0 * * ? *)" # UTC
+      description = "09:00 in Tokyo, every day"
+      input       = <<-JSON
+        {"channel": "C0123456789"}
+      JSON
+    }
+  }
+}
+
 db_to_cloudwatch = {
   schedules = {
     every-minute = {

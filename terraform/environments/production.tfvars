@@ -53,6 +53,59 @@ cloudwatch_to_mackerel = {
   }
 }
 
+cloudwatch_to_slack = {
+  schedules = {
+    every-morning = {
+      expression  = "cron(0 0 * * ? *)" # UTC
+      description = "09:00 in Tokyo, every day"
+      input       = <<-JSON
+        {"channel": "C0123456789"}
+      JSON
+    }
+
+    # Another report is another rule: UTC is nine hours behind Tokyo, so Monday 09:00 is Monday 00:00.
+    every-monday = {
+      expression  = "cron(0 0 ? * MON *)" # UTC
+      description = "09:00 in Tokyo, Monday"
+      input       = <<-JSON
+        {
+          "channel": "C0123456789",
+          "graphs": [
+            {
+              "title": "Users, the week (Today: {latest})",
+              "range": "week",
+              "target": 100,
+              "metrics": [
+                {"namespace": "RDS/RECORDS", "metric": "USERS", "dimensions": {"RDS": "RECORDS"}, "stat": "Maximum"}
+              ]
+            }
+          ]
+        }
+      JSON
+    }
+
+    first-of-the-month = {
+      expression  = "cron(30 23 L * ? *)" # UTC
+      description = "08:30 in Tokyo, the first day of the month"
+      input       = <<-JSON
+        {
+          "channel": "C0123456789",
+          "graphs": [
+            {
+              "title": "Users, the month (Today: {latest})",
+              "range": "month",
+              "target": 100,
+              "metrics": [
+                {"namespace": "RDS/RECORDS", "metric": "USERS", "dimensions": {"RDS": "RECORDS"}, "stat": "Maximum"}
+              ]
+            }
+          ]
+        }
+      JSON
+    }
+  }
+}
+
 db_to_cloudwatch = {
   schedules = {
     every-minute = {

@@ -64,15 +64,8 @@ run "refuses_what_is_no_aws_id" {
   command = plan
 
   variables {
-    network = { vpc_id = "main", subnet_ids = ["subnet-1"] }
-    database = {
-      host              = "db.example.com"
-      port              = 3306
-      name              = "myapp"
-      user              = "mimamori"
-      ca                = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-      security_group_id = "database"
-    }
+    network  = { vpc_id = "main", subnet_ids = ["subnet-1"] }
+    database = merge(var.database, { security_group_id = "database" })
   }
 
   expect_failures = [var.network, var.database]
@@ -94,15 +87,8 @@ run "refuses_no_subnets_and_a_port_that_is_none_and_no_way_to_aws" {
   command = plan
 
   variables {
-    network = { vpc_id = "vpc-1", subnet_ids = [] }
-    database = {
-      host              = "db.example.com"
-      port              = 70000
-      name              = "myapp"
-      user              = "mimamori"
-      ca                = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-      security_group_id = "sg-1"
-    }
+    network             = { vpc_id = "vpc-1", subnet_ids = [] }
+    database            = merge(var.database, { port = 70000 })
     interface_endpoints = false
   }
 
@@ -113,14 +99,7 @@ run "refuses_a_ca_that_is_a_file_name_and_a_block_that_is_none" {
   command = plan
 
   variables {
-    database = {
-      host              = "db.example.com"
-      port              = 3306
-      name              = "myapp"
-      user              = "mimamori"
-      ca                = "rds.pem"
-      security_group_id = "sg-1"
-    }
+    database                 = merge(var.database, { ca = "rds.pem" })
     https_egress_cidr_blocks = ["10.0.0.0"]
   }
 

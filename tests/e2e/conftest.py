@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,12 +106,3 @@ def no_faults(laptop: Laptop) -> Iterator[None]:
 def signed_in(laptop: Laptop) -> None:
     """Some hours of sign-ins, as Cognito counts them; no more where they are there."""
     seed.put_cognito(laptop.stack, *laptop.user_pool(), datetime.now(UTC))
-
-
-def until(what: Callable[[], Any], seconds: float) -> Any:
-    """Poll until `what` gives something true, and return that."""
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
-    return found

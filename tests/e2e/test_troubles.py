@@ -6,8 +6,9 @@ import signal
 
 import pytest
 
-import stack as stacks
-from tests.e2e.conftest import PREFIX, until
+import lifecycle
+from tests.e2e.conftest import PREFIX
+from tests.support import until
 
 pytestmark = pytest.mark.usefixtures("quiet", "no_faults", "signed_in")
 POST = {"mackerel_service": "ore-no-service"}
@@ -94,14 +95,14 @@ def test_cloudwatch_denies(laptop):
 
 def test_the_database_is_stopped_and_comes_back(laptop):
     laptop.answer("db_to_cloudwatch")
-    stacks.control(laptop.stack, "stop", "mariadb")
+    lifecycle.control(laptop.stack, "stop", "mariadb")
     try:
         done = laptop.invoke("db_to_cloudwatch")
         assert done.returncode != 0
         assert "2 of 2 failed: orders.sql: " in done.stderr
         assert "Can't connect to MySQL server" in done.stderr
     finally:
-        stacks.control(laptop.stack, "start", "mariadb")
+        lifecycle.control(laptop.stack, "start", "mariadb")
     assert laptop.answer("db_to_cloudwatch")["metrics"] == 3
 
 
@@ -142,12 +143,12 @@ def test_a_slow_query_is_ended_by_the_server(laptop):
 
 def test_half_dead_stacks_are_mended_by_make_up(laptop):
     """The laptop's AWS is killed and comes back empty: everything in it is made again."""
-    (ministack,) = [row for row in stacks.status(laptop.stack) if row.name == "ministack"]
+    (ministack,) = [row for row in lifecycle.status(laptop.stack) if row.name == "ministack"]
     os.kill(ministack.pid, signal.SIGKILL)
     until(
         lambda: any(
             row.state == "RUNNING" and row.pid != ministack.pid
-            for row in stacks.status(laptop.stack)
+            for row in lifecycle.status(laptop.stack)
             if row.name == "ministack"
         ),
         20,

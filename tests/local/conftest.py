@@ -2,19 +2,19 @@ from collections.abc import Callable
 
 import pytest
 
-import stack as stacks
+import lifecycle
 from stack import Stack
 
 
 @pytest.fixture(scope="session")
 def running(new_stack: Callable[[], Stack]) -> Stack:
     stack = new_stack()
-    stacks.start(stack, lambda _: None)
+    lifecycle.start(stack, lambda _: None)
     return stack
 
 
 @pytest.fixture
 def stack(running: Stack) -> Stack:
     """A healthy stack, whatever the test before did to it."""
-    stacks.start(running, lambda _: None)
+    lifecycle.start(running, lambda _: None)
     return running

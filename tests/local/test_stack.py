@@ -3,38 +3,27 @@
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pymysql
 import pytest
-import trustme
 
-import database
+import health
+import laptop
+import lifecycle
 import processes
-import seed
-import stack as stacks
 from stack import PROGRAMS, ROOT, SECRET_PREFIX, Stack, StackError
+from tests.support import until
 
-COMMAND = [sys.executable, str(ROOT / "local/stack.py")]
-
-
-def until(look: Callable[[], object], seconds: float = 20) -> None:
-    """Look until there is something to see; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, f"nothing to see after {seconds} s"
-        time.sleep(0.05)
+COMMAND = [sys.executable, str(ROOT / "local/laptop.py")]
 
 
 def pids(stack: Stack) -> dict[str, int | None]:
-    return {row.name: row.pid for row in stacks.status(stack)}
+    return {row.name: row.pid for row in lifecycle.status(stack)}
 
 
 def silent(_: str) -> None:
@@ -51,11 +40,11 @@ def listener(port: int) -> Iterator[None]:
 
 
 def test_all_run_and_answer(stack: Stack) -> None:
-    rows = stacks.status(stack)
+    rows = lifecycle.status(stack)
     assert [row.name for row in rows] == [*PROGRAMS, "supervisor"]
     assert {row.state for row in rows} == {"RUNNING"}
     assert all(row.pid and row.uptime is not None and row.log.is_file() for row in rows)
-    text = stacks.table(rows)
+    text = laptop.table(rows)
     assert f"127.0.0.1:{stack.database_port}" in text
     assert len(text.splitlines()) == 5
 
@@ -63,7 +52,7 @@ def test_all_run_and_answer(stack: Stack) -> None:
 def test_starting_again_changes_nothing(stack: Stack) -> None:
     before = pids(stack)
     said: list[str] = []
-    assert not stacks.start(stack, said.append)
+    assert not lifecycle.start(stack, said.append)
     assert said == [f"The stack at {stack.aws_url} is already up: nothing changed."]
     assert pids(stack) == before
 
@@ -74,10 +63,10 @@ def test_nothing_of_the_shell_gets_in(
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "PYTHONPATH", "HTTP_PROXY", "SFN_WAIT_SCALE"):
         monkeypatch.setenv(name, "leak")
     stack = new_stack()
-    stacks.start(stack, silent)
+    lifecycle.start(stack, silent)
     for process in processes.of_stack(stack.folder):
         assert "leak" not in process.environ().values()
-    assert stacks.stop(stack, silent)
+    assert lifecycle.stop(stack, silent)
 
 
 def test_only_loopback(stack: Stack) -> None:
@@ -96,8 +85,8 @@ def test_a_killed_process_comes_back(stack: Stack, program: str) -> None:
     assert victim
     os.kill(victim, signal.SIGKILL)
     until(lambda: pids(stack)[program] not in (victim, None))
-    stacks.start(stack, silent)
-    assert {row.state for row in stacks.status(stack)} == {"RUNNING"}
+    lifecycle.start(stack, silent)
+    assert {row.state for row in lifecycle.status(stack)} == {"RUNNING"}
 
 
 def test_a_killed_supervisor_is_mended(stack: Stack) -> None:
@@ -105,11 +94,11 @@ def test_a_killed_supervisor_is_mended(stack: Stack) -> None:
     supervisor = before["supervisor"]
     assert supervisor
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: stacks._alive(stack) is None)
-    assert {row.state for row in stacks.status(stack)} == {"STOPPED"}
+    until(lambda: health.alive(stack) is None)
+    assert {row.state for row in lifecycle.status(stack)} == {"STOPPED"}
     assert processes.of_stack(stack.folder)
     said: list[str] = []
-    assert stacks.start(stack, said.append)
+    assert lifecycle.start(stack, said.append)
     assert "left behind" in said[0]
     after = pids(stack)
     assert not set(before.values()) & set(after.values())
@@ -122,7 +111,7 @@ def test_a_taken_port_is_named_and_left_alone(new_stack: Callable[[], Stack], of
     port = stack.port + offset
     with listener(port):
         with pytest.raises(StackError) as caught:
-            stacks.start(stack, silent)
+            lifecycle.start(stack, silent)
         with socket.create_connection(("127.0.0.1", port), timeout=5):
             pass
     text = str(caught.value)
@@ -133,43 +122,43 @@ def test_a_taken_port_is_named_and_left_alone(new_stack: Callable[[], Stack], of
 
 
 def test_stop_and_start_one_process(stack: Stack) -> None:
-    stacks.control(stack, "stop", "mariadb")
-    assert {r.name for r in stacks.status(stack) if r.state == "STOPPED"} == {"mariadb"}
+    lifecycle.control(stack, "stop", "mariadb")
+    assert {r.name for r in lifecycle.status(stack) if r.state == "STOPPED"} == {"mariadb"}
     with pytest.raises(pymysql.OperationalError):
         stack.connect("reader")
-    stacks.control(stack, "start", "mariadb")
+    lifecycle.control(stack, "start", "mariadb")
     stack.connect("reader").close()
-    stacks.control(stack, "start", "mariadb")  # started already: no error
+    lifecycle.control(stack, "start", "mariadb")  # started already: no error
 
 
 def test_a_process_that_fails_shows_its_log(stack: Stack) -> None:
     settings = stack.folder / "mariadb.cnf"
-    stacks.control(stack, "stop", "mariadb")
+    lifecycle.control(stack, "stop", "mariadb")
     with settings.open("a", encoding="utf-8") as file:
         file.write("no-such-option = 1\n")
     with pytest.raises(StackError, match="unknown variable 'no-such-option=1'"):
-        stacks.control(stack, "start", "mariadb")
-    stacks.start(stack, silent)  # which writes the settings anew
+        lifecycle.control(stack, "start", "mariadb")
+    lifecycle.start(stack, silent)  # which writes the settings anew
     stack.connect("reader").close()
 
 
 def test_half_made_files_are_made_whole(stack: Stack) -> None:
-    stacks.stop(stack, silent)
+    lifecycle.stop(stack, silent)
     (stack.folder / "secrets.json").write_text('{"mackerel_api_', encoding="utf-8")
     (stack.folder / "tls/server.key").write_text("", encoding="utf-8")
     (stack.folder / "supervisord.conf").write_text("[supervis", encoding="utf-8")
     (stack.folder / "init.sql").unlink()
     (stack.folder / "database.new").mkdir()
-    stacks.start(stack, silent)
+    lifecycle.start(stack, silent)
     stack.connect("reader").close()
 
 
 def test_files_lost_under_a_running_stack_are_made_again(stack: Stack) -> None:
     (stack.folder / "tls/ca.pem").unlink()
-    assert stacks.start(stack, silent)
+    assert lifecycle.start(stack, silent)
     stack.connect("reader").close()
     (stack.folder / "secrets.json").unlink()
-    assert stacks.start(stack, silent)
+    assert lifecycle.start(stack, silent)
     stack.connect("reader").close()
 
 
@@ -185,7 +174,7 @@ def test_a_first_start_killed_midway_is_mended(new_stack: Callable[[], Stack]) -
     os.killpg(first.pid, signal.SIGKILL)
     first.wait(timeout=10)
     assert not (stack.folder / "database").exists()
-    stacks.start(stack, silent)
+    lifecycle.start(stack, silent)
     stack.connect("reader").close()
 
 
@@ -218,46 +207,6 @@ def test_a_bad_base_port_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) 
     monkeypatch.setenv("MIMAMORI_PORT", text)
     with pytest.raises(StackError, match="MIMAMORI_PORT takes a number"):
         Stack.current()
-
-
-# ---- the database
-
-
-def test_only_tls_with_the_right_authority(stack: Stack, tmp_path: Path) -> None:
-    with stack.connect("reader") as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
-        assert cursor.fetchone()[1]
-        cursor.execute("SELECT @@global.time_zone, @@character_set_server")
-        assert cursor.fetchone() == ("+00:00", "utf8mb4")
-    password = stack.secrets().database_password
-    with pytest.raises(pymysql.OperationalError, match=r"denied|insecure transport"):
-        pymysql.connect(
-            host="127.0.0.1",
-            port=stack.database_port,
-            user=database.READER,
-            password=password,
-            ssl_disabled=True,
-        )
-    other = tmp_path / "other.pem"
-    trustme.CA().cert_pem.write_to_path(other)
-    with pytest.raises(pymysql.OperationalError) as caught:
-        database.connect(stack.database_port, database.READER, password, other)
-    assert isinstance(caught.value.__cause__ or caught.value.__context__, ssl.SSLError)
-    # A standard SSM parameter holds 4 KB.
-    assert len(stack.database_ca.read_bytes()) < 4096
-
-
-def test_the_reader_only_reads(stack: Stack) -> None:
-    seed.seed(stack)
-    with stack.connect("reader") as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT COUNT(*) FROM users")
-        for statement in (
-            "DELETE FROM users",
-            "CREATE TABLE t (i INT)",
-            "SELECT * FROM mysql.user",
-        ):
-            with pytest.raises(pymysql.OperationalError, match="denied"):
-                cursor.execute(statement)
 
 
 def test_secrets_are_private_and_recognisable(stack: Stack) -> None:

@@ -2,28 +2,24 @@
 
 import contextlib
 import os
-import socket
-import subprocess
 import sys
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import boto3
 import pytest
 import requests
 from botocore.config import Config
 
-ROOT = Path(__file__).parents[2]
+from stack import REGION, ROOT
+from tests.support import free_port, serving
+
 KEY = "a-key-of-the-tests"
 SERVICE = "ore-no-service"
-REGION = "ap-northeast-1"
 
 
 @dataclass(frozen=True)
 class Server:
     url: str
-    log: Path
 
     def inbox(self, **query):
         response = requests.get(f"{self.url}/inbox", params=query, timeout=10)
@@ -40,41 +36,11 @@ class Server:
         assert response.status_code == 201, response.text
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@contextlib.contextmanager
-def serving(command, environ, *, url, health, log, seconds=60):
-    """Run a server until the block ends; it is up when `health` answers 200."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, env=environ, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        deadline = time.monotonic() + seconds
-        while True:
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(url + health, timeout=5).ok:
-                    break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-        yield Server(url, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture(scope="session")
 def start_sandbox():
     """Return a function that runs a sandbox over a folder, as a context manager."""
 
+    @contextlib.contextmanager
     def start(folder, *, aws="http://127.0.0.1:9", **extra):
         port = free_port()
         environ = {
@@ -89,37 +55,17 @@ def start_sandbox():
             sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT / "local"), "sandbox.app:app",
             "--host", "127.0.0.1", "--port", str(port),
         ]  # fmt: skip
-        return serving(
-            command,
-            environ,
-            url=f"http://127.0.0.1:{port}",
-            health="/health",
-            log=folder / "sandbox.log",
-        )
+        url = f"http://127.0.0.1:{port}"
+        with serving(command, environ, health=f"{url}/health", log=folder / "sandbox.log"):
+            yield Server(url)
 
     return start
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory):
+def aws(ministack):
     """The laptop's AWS, with IAM enforced."""
-    program = os.environ.get("MIMAMORI_MINISTACK") or ROOT / ".local/ministack/bin/ministack"
-    folder = tmp_path_factory.mktemp("aws")
-    port = free_port()
-    environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        "AUTH": "true",
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-    }
-    with serving(
-        [str(program)],
-        environ,
-        url=f"http://127.0.0.1:{port}",
-        health="/_ministack/health",
-        log=folder / "ministack.log",
-    ) as server:
-        yield server
+    return Server(ministack)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,7 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +11,7 @@ import boto3
 import pytest
 
 import terraform_cli
-
-ROOT = Path(__file__).resolve().parents[2]
-MINISTACK = Path(os.environ.get("MIMAMORI_MINISTACK", ROOT / ".local/ministack/bin/ministack"))
-REGION = "ap-northeast-1"
+from stack import REGION, ROOT
 
 # How a machine says where its providers are.
 _FOR_PROVIDERS = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
@@ -145,54 +139,14 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """An AWS of this session's own on the loopback; the environment variables that lead to it."""
-    if not MINISTACK.exists():
-        pytest.fail(f"{MINISTACK} is missing: run scripts/install, or set MIMAMORI_MINISTACK")
-    folder = tmp_path_factory.mktemp("aws")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with (
-        (folder / "log").open("w") as log,
-        subprocess.Popen(
-            [MINISTACK],
-            cwd=folder,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(folder),
-                "TMPDIR": str(folder),
-                "AUTH": "true",
-                "BIND_HOST": "127.0.0.1",
-                "GATEWAY_PORT": str(port),
-            },
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        try:
-            _wait_for(f"{url}/_ministack/health", process, folder / "log")
-            yield {
-                "AWS_ENDPOINT_URL": url,
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_REGION": REGION,
-            }
-        finally:
-            process.terminate()
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(f"the laptop's AWS did not start:\n{log.read_text()[-2000:]}")
+def aws(ministack: str) -> dict[str, str]:
+    """The environment variables that lead to this session's own AWS."""
+    return {
+        "AWS_ENDPOINT_URL": ministack,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+    }
 
 
 @pytest.fixture(scope="session", params=["local", "staging", "production"])

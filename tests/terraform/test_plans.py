@@ -14,6 +14,7 @@ INTERFACES = r"arn:aws:ec2:[a-z0-9-]+:\d{12}:\*/\*"
 # The only resources with a `*` in them, by action; for all others an exact ARN can stand.
 NOT_EXACT = {
     "cloudwatch:GetMetricData": NO_RESOURCE,  # the API takes none
+    "cloudwatch:GetMetricWidgetImage": NO_RESOURCE,  # the API takes none
     "cloudwatch:PutMetricData": NO_RESOURCE,  # the API takes none: held to its namespace
     "ec2:AssignPrivateIpAddresses": INTERFACES,  # for Lambda itself; their ids come later
     "ec2:CreateNetworkInterface": INTERFACES,
@@ -26,12 +27,10 @@ NOT_EXACT = {
 }
 
 DATABASE = {"HOST", "PORT", "NAME", "USER", "PASSWORD", "CA"}
+COGNITO = {"AWS_COGNITO_USER_POOL_ID", "AWS_COGNITO_CLIENT_ID"}
 READABLE = {
-    "cloudwatch_to_mackerel": {
-        "MACKEREL_API_KEY",
-        "AWS_COGNITO_USER_POOL_ID",
-        "AWS_COGNITO_CLIENT_ID",
-    },
+    "cloudwatch_to_mackerel": {"MACKEREL_API_KEY", *COGNITO},
+    "cloudwatch_to_slack": {"SLACK_BOT_TOKEN", *COGNITO},
     "db_to_cloudwatch": {f"DATABASE_{name}" for name in DATABASE},
 }
 
@@ -89,7 +88,7 @@ def test_a_function_reads_only_the_parameters_it_names(plan: Any) -> None:
 def test_every_readable_parameter_is_made_once(plan: Any) -> None:
     made = [one["name"] for one in plan.resources("aws_ssm_parameter").values()]
     assert sorted(made) == sorted(
-        f"/{plan.environment}/myApp/{name}" for names in READABLE.values() for name in names
+        f"/{plan.environment}/myApp/{name}" for name in set().union(*READABLE.values())
     )
 
 
@@ -169,6 +168,16 @@ def test_every_function_has_a_schedule_with_its_payload(plan: Any) -> None:
     assert (payload["environment"], payload["path_to_parameter"]) == (plan.environment, "/myApp")
 
 
+def test_a_schedule_says_its_cron_in_local_time(plan: Any) -> None:
+    for address, rule in plan.resources("aws_cloudwatch_event_rule").items():
+        said = re.match(r"(\d\d):(\d\d) in Tokyo", rule["description"])
+        cron = re.match(r"cron\((\d+) (\d+) ", rule["schedule_expression"])
+        assert bool(said) == bool(cron), address
+        if said and cron:
+            utc = 60 * int(cron[2]) + int(cron[1])
+            assert 60 * int(said[1]) + int(said[2]) == (utc + 9 * 60) % (24 * 60), address
+
+
 def test_logs_are_not_kept_for_ever(plan: Any) -> None:
     groups = plan.resources("aws_cloudwatch_log_group").values()
     assert {group["name"] for group in groups} == {
@@ -183,6 +192,7 @@ def test_no_secret_is_in_the_plan(plan: Any) -> None:
     ]
     assert {one["name"].rsplit("/", 1)[1] for one in secret} == {
         "MACKEREL_API_KEY",
+        "SLACK_BOT_TOKEN",
         "DATABASE_PASSWORD",
     }
     for one in secret:

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from mackerel.client import MackerelClientError
 from responses import matchers
 
-from cloudwatch_to_mackerel import handler as module
-from cloudwatch_to_mackerel import service_metrics
 from cloudwatch_to_mackerel.handler import Event, handler
-from common import aws
+from common import aws, http
 from common.events import InvalidEvent, parse
 from common.failures import RunFailed
+from common.http import Unavailable
 from common.parameters import ParameterError
 
 API_KEY = "key-nobody-may-see"
@@ -73,8 +72,8 @@ def cloudwatch(put_parameter, monkeypatch):
     fake = FakeCloudWatch()
     ssm = aws.client("ssm")
     clients = {"ssm": ssm, "cloudwatch": fake}
-    monkeypatch.setattr(module.aws, "client", _cached(clients))
-    monkeypatch.setattr(service_metrics, "_backoff", lambda _: 0)
+    monkeypatch.setattr(aws, "client", _cached(clients))
+    monkeypatch.setattr(http, "_backoff", lambda _: 0)
     return fake
 
 
@@ -240,7 +239,7 @@ def test_trouble_that_passes_is_waited_out(cloudwatch, mackerel, context, troubl
 
 def test_trouble_that_stays_fails_within_the_functions_time(cloudwatch, mackerel, context):
     mackerel.post(URL, status=429, headers={"Retry-After": "3600"}, body="later")
-    with pytest.raises(MackerelClientError, match="HTTP 429 later"):
+    with pytest.raises(Unavailable, match="HTTP 429 later"):
         handler(EVENT, context)
     assert len(mackerel.calls) == 1
 
@@ -307,5 +306,5 @@ def test_any_event_is_taken_or_refused_in_one_way(fields):
         event = parse(Event, EVENT | fields)
     except InvalidEvent:
         return
-    assert event.by_id()
+    assert event.declared()
     assert 0 < event.window < 86_400

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from cloudwatch_to_mackerel.metrics import (
     ServiceMetric,
-    Window,
+    by_id,
     cognito,
-    identified,
     instant,
     points,
     window,
 )
+from common.cloudwatch import Window
 from common.events import InvalidEvent, parse
 
 PLAIN = {"namespace": "AWS/RDS", "metric": "CPUUtilization", "stat": "Average"}
@@ -39,6 +39,11 @@ def test_cognitos_door_in_four_kinds_and_a_graph_of_throttles():
     assert {metric.when_missing for metric in cognito()} == {"skip"}
 
 
+def test_a_metric_that_is_no_expression_has_a_statistic():
+    with pytest.raises(InvalidEvent, match="^stat: got None"):
+        parse(ServiceMetric, {"name": "a", "namespace": "n", "metric": "m"})
+
+
 @pytest.mark.parametrize("name", ["a", "a.b-c_d.1", "A" * 200])
 def test_a_name_that_mackerel_takes(name):
     assert parse(ServiceMetric, PLAIN | {"name": name}).name == name
@@ -59,11 +64,11 @@ def test_a_name_that_it_does_not(name):
 )
 def test_nothing_is_declared_twice(metrics, message):
     with pytest.raises(InvalidEvent, match=message):
-        identified([ServiceMetric(**(PLAIN | metric)) for metric in metrics])
+        by_id([ServiceMetric(**(PLAIN | metric)) for metric in metrics])
 
 
 def test_unnamed_inputs_do_not_clash():
-    assert len(identified([ServiceMetric(id=i, **PLAIN) for i in ("a", "b")])) == 2
+    assert len(by_id([ServiceMetric(id=i, **PLAIN) for i in ("a", "b")])) == 2
 
 
 def test_an_expression_has_the_period_of_its_inputs():
@@ -72,7 +77,7 @@ def test_an_expression_has_the_period_of_its_inputs():
         ServiceMetric(name="e", expression="a / 2"),
     ]
     with pytest.raises(InvalidEvent, match="period: got 300, takes 60, the period of its input a"):
-        identified(metrics)
+        by_id(metrics)
 
 
 TOKYO = ZoneInfo("Asia/Tokyo")

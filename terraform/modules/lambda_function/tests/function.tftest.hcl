@@ -7,19 +7,6 @@ provider "aws" {
   skip_requesting_account_id  = true
 }
 
-variables {
-  name = "sample"
-  context = {
-    prefix             = "mimamori-staging-"
-    parameter_path     = "/staging/myApp"
-    partition          = "aws"
-    region             = "ap-northeast-1"
-    account_id         = "123456789012"
-    log_retention_days = 30
-    placeholder        = { bucket = "mimamori-staging-code", key = "placeholder.zip" }
-  }
-}
-
 run "function" {
   command = plan
 
@@ -93,15 +80,7 @@ run "refuses_a_retention_that_cloudwatch_does_not_take" {
   command = plan
 
   variables {
-    context = {
-      prefix             = "mimamori-staging-"
-      parameter_path     = "/staging/myApp"
-      partition          = "aws"
-      region             = "ap-northeast-1"
-      account_id         = "123456789012"
-      log_retention_days = 31
-      placeholder        = { bucket = "mimamori-staging-code", key = "placeholder.zip" }
-    }
+    context = merge(var.context, { log_retention_days = 31 })
   }
 
   expect_failures = [var.context]
@@ -111,15 +90,7 @@ run "refuses_an_account_that_is_none" {
   command = plan
 
   variables {
-    context = {
-      prefix             = "mimamori-staging-"
-      parameter_path     = "/staging/myApp"
-      partition          = "aws"
-      region             = "ap-northeast-1"
-      account_id         = "123"
-      log_retention_days = 30
-      placeholder        = { bucket = "mimamori-staging-code", key = "placeholder.zip" }
-    }
+    context = merge(var.context, { account_id = "123" })
   }
 
   expect_failures = [var.context]
@@ -129,15 +100,7 @@ run "refuses_a_prefix_that_runs_into_the_name" {
   command = plan
 
   variables {
-    context = {
-      prefix             = "mimamori"
-      parameter_path     = "/staging/myApp"
-      partition          = "aws"
-      region             = "ap-northeast-1"
-      account_id         = "123456789012"
-      log_retention_days = 30
-      placeholder        = { bucket = "mimamori-staging-code", key = "placeholder.zip" }
-    }
+    context = merge(var.context, { prefix = "mimamori" })
   }
 
   expect_failures = [var.context]

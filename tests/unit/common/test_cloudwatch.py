@@ -2,10 +2,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cloudwatch_to_mackerel.cloudwatch import FromParameter, Metric, Series, inputs, read, requests
+from common.cloudwatch import (
+    FromParameter,
+    Metric,
+    Series,
+    Window,
+    inputs,
+    read,
+    requests,
+)
 from common.events import InvalidEvent, parse
 
-PLAIN = {"namespace": "AWS/RDS", "metric": "CPUUtilization", "stat": "Average"}
+PLAIN = {"namespace": "AWS/RDS", "metric": "CPUUtilization", "stat": "Average", "period": 300}
 
 
 def metric(**fields):
@@ -37,7 +45,6 @@ def test_what_cloudwatch_takes(fields):
     [
         ({"stat": "p101"}, "stat: got 'p101'"),
         ({"stat": "sum"}, "stat: got 'sum'"),
-        ({"stat": None}, "stat: got None"),
         ({"namespace": ""}, "namespace: got ''"),
         ({"metric": None}, "metric: got None"),
         ({"period": 0}, "period: got 0"),
@@ -138,6 +145,9 @@ def at(minute):
     return datetime(2026, 11, 23, 9, minute, tzinfo=UTC)
 
 
+WINDOW = Window(at(0), at(30))
+
+
 def page(identifier, minutes, status="Complete", label="x", messages=()):
     return {
         "MetricDataResults": [
@@ -155,7 +165,7 @@ def page(identifier, minutes, status="Complete", label="x", messages=()):
 
 def test_pages_of_partial_data_are_put_together():
     client = Pages(page("a", [0, 5], "PartialData"), page("a", [10]), page("b", []))
-    found = read(client, [{"Id": "a"}, {"Id": "b"}], at(0), at(30))
+    found = read(client, [{"Id": "a"}, {"Id": "b"}], WINDOW)
     assert client.asked["StartTime"] == at(0)
     assert list(found["a"].points.values()) == [0.0, 5.0, 10.0]
     assert found["a"].points.keys() == {int(at(minute).timestamp()) for minute in (0, 5, 10)}
@@ -172,4 +182,4 @@ def test_pages_of_partial_data_are_put_together():
     ],
 )
 def test_a_series_that_cannot_be_trusted_says_why(pages, problem):
-    assert read(Pages(*pages), [{"Id": "a"}], at(0), at(30))["a"].problem().startswith(problem)
+    assert read(Pages(*pages), [{"Id": "a"}], WINDOW)["a"].problem().startswith(problem)

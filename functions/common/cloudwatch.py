@@ -1,13 +1,17 @@
 """Read CloudWatch metrics: declared in a payload, asked in few requests, read whole."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+from common import aws
+from common.batches import send
 from common.events import require
+from common.parameters import ParameterError
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 QUERIES_A_REQUEST = 500
@@ -32,7 +36,8 @@ class FromParameter:
 class Metric:
     """One CloudWatch metric, or an expression over others (by their `id`).
 
-    `period` is in seconds; `stat` is a statistic or percentile such as `Sum` or `p99`.
+    `period` is in seconds; `stat` is a statistic or percentile such as `Sum` or `p99`. Both have
+    to be there when it is asked for.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
     """
 
@@ -41,7 +46,7 @@ class Metric:
     metric: str | None = None
     dimensions: dict[str, str | FromParameter] = field(default_factory=dict)
     stat: str | None = None
-    period: int = 300
+    period: int | None = None
     expression: str | None = None
 
     def __post_init__(self) -> None:
@@ -53,22 +58,28 @@ class Metric:
             "letters, digits and _, beginning with a small letter",
         )
         require(
-            self.period in (1, 5, 10, 30) or (self.period > 0 and self.period % 60 == 0),
+            self.period is None
+            or self.period in (1, 5, 10, 30)
+            or (self.period > 0 and self.period % 60 == 0),
             "period",
             self.period,
             "1, 5, 10, 30 or a multiple of 60 (seconds)",
         )
-        declared = {"namespace": self.namespace, "metric": self.metric, "stat": self.stat}
+        require(
+            self.stat is None or _STAT.fullmatch(self.stat),
+            "stat",
+            self.stat,
+            "a statistic such as Sum or p99",
+        )
+        named = {"namespace": self.namespace, "metric": self.metric}
         if self.expression is not None:
             require(self.expression.strip(), "expression", self.expression, "metric math")
-            for name, value in (declared | {"dimensions": self.dimensions or None}).items():
+            beside = named | {"stat": self.stat, "dimensions": self.dimensions or None}
+            for name, value in beside.items():
                 require(value is None, name, value, "nothing beside an expression")
-            return
-        for name, value in declared.items():
-            require(value, name, value, "text, unless there is an expression")
-        require(
-            _STAT.fullmatch(self.stat or ""), "stat", self.stat, "a statistic such as Sum or p99"
-        )
+        else:
+            for name, value in named.items():
+                require(value, name, value, "text, unless there is an expression")
         require(len(self.dimensions) <= 30, "dimensions", self.dimensions, "at most 30")
 
     def parameters(self) -> set[str]:
@@ -118,6 +129,31 @@ class Series:
         return None
 
 
+M = TypeVar("M", bound=Metric)
+
+
+def identified(metrics: Iterable[M]) -> dict[str, M]:
+    """Return metrics by id, giving one to those without.
+
+    Raises InvalidEvent where an id stands twice, or an expression and its inputs differ in their
+    period (each period is read in a window of its own).
+    """
+    found: dict[str, M] = {}
+    for number, metric in enumerate(metrics):
+        identifier = metric.id or f"metric_{number}"
+        require(identifier not in found, "metrics.id", identifier, "each id once")
+        found[identifier] = metric
+    for identifier, metric in found.items():
+        for needed in sorted(inputs(found, identifier)):
+            require(
+                found[needed].period == metric.period,
+                "metrics.period",
+                metric.period,
+                f"{found[needed].period}, the period of its input {needed}",
+            )
+    return found
+
+
 def inputs(metrics: Mapping[str, Metric], identifier: str) -> set[str]:
     """Return the ids that must be asked with one metric: itself and all its expression names."""
     needed: set[str] = set()
@@ -143,20 +179,78 @@ def requests(metrics: Mapping[str, Metric]) -> list[list[str]]:
     return batches
 
 
-def read(
-    client: Any,
-    queries: Sequence[Query],
-    start: datetime,
-    end: datetime,
-) -> dict[str, Series]:
+class Window(NamedTuple):
+    """A stretch of time, `start` inclusive, `end` exclusive."""
+
+    start: datetime
+    end: datetime
+
+
+def aligned(time: datetime, period: int) -> datetime:
+    """Return the time, or the last multiple of the period (seconds) before it.
+
+    CloudWatch sums wrongly over windows whose ends are not multiples of the period.
+    """
+    return datetime.fromtimestamp(time.timestamp() // period * period, time.tzinfo)
+
+
+def read_all(
+    metrics: Mapping[str, Metric],
+    windows: Mapping[int, Window],
+    parameter: Callable[[str], str],
+) -> tuple[dict[str, Series], dict[str, str]]:
+    """Read metrics by id, each in the window of its period; return the good series and the rest.
+
+    The rest is what failed, by id: a parameter that could not be had, a query that CloudWatch
+    refused or only answered in part. It keeps no other from being read. Raises ClientError where
+    CloudWatch refuses the role, or is not to be reached.
+    """
+    series: dict[str, Series] = {}
+    queries: dict[str, Query] = {}
+    problems: dict[str, object] = {}
+    for identifier, metric in metrics.items():
+        try:
+            queries[identifier] = metric.query(identifier, parameter)
+        except ParameterError as error:
+            problems[identifier] = error
+
+    def ask(askable: Mapping[str, Metric], window: Window, batch: Sequence[str]) -> None:
+        needed = set().union(*(inputs(askable, i) for i in batch))
+        asked = [queries[i] for i in askable if i in needed]
+        found = read(aws.client("cloudwatch"), asked, window)
+        series.update((i, found.get(i, Series())) for i in batch)
+
+    for period, window in windows.items():
+        askable = {i: metrics[i] for i in queries if metrics[i].period == period}
+        problems |= send(requests(askable), partial(ask, askable, window), refused=_about_a_query)
+
+    problems |= {i: problem for i, one in series.items() if (problem := one.problem())}
+    good = {i: one for i, one in series.items() if i not in problems}
+    return good, {i: str(problem) for i, problem in problems.items()}
+
+
+def _about_a_query(error: Exception) -> bool:
+    return aws.has_code(
+        error,
+        "ValidationError",
+        "InvalidParameterValue",
+        "InvalidParameterCombination",
+        "MissingParameter",
+    )
+
+
+def read(client: Any, queries: Sequence[Query], window: Window) -> dict[str, Series]:
     """Ask GetMetricData once, follow its pages, and return the series by query id.
 
-    `start` is inclusive, `end` exclusive. Raises ClientError in CloudWatch's own words.
+    Raises ClientError in CloudWatch's own words.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
     """
     found: dict[str, Series] = {}
     pages = client.get_paginator("get_metric_data").paginate(
-        MetricDataQueries=queries, StartTime=start, EndTime=end, ScanBy="TimestampAscending"
+        MetricDataQueries=queries,
+        StartTime=window.start,
+        EndTime=window.end,
+        ScanBy="TimestampAscending",
     )
     for page in pages:
         for result in page["MetricDataResults"]:

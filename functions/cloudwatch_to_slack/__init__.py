@@ -1,0 +1,1 @@
+"""CloudWatch graphs, with a few words on each, become one Slack message."""

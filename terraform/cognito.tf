@@ -1,0 +1,15 @@
+# What every function that watches the user pool needs to know.
+
+locals {
+  cognito_parameters = {
+    AWS_COGNITO_USER_POOL_ID = { value = var.cognito.user_pool_id }
+    AWS_COGNITO_CLIENT_ID    = { value = var.cognito.client_id }
+  }
+}
+
+module "cognito_parameters" {
+  source = "./modules/parameters"
+
+  path       = local.context.parameter_path
+  parameters = local.cognito_parameters
+}

@@ -1,0 +1,62 @@
+"""What tests of several folders need: a free port, a server that runs meanwhile, patience."""
+
+import contextlib
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def until(look: Callable[[], Any], seconds: float = 20) -> Any:
+    """Look until there is something true to see, and return that; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"nothing to see after {seconds} s"
+        time.sleep(0.05)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serving(
+    command: Sequence[str | Path],
+    environ: Mapping[str, str],
+    *,
+    health: str,
+    log: Path,
+    seconds: float = 60,
+) -> Iterator[None]:
+    """Run a server until the block ends; it is up when the address `health` answers 200."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, env=environ, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT
+        )
+
+    def healthy() -> bool:
+        assert process.poll() is None, f"it ended with {process.returncode}"
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(health, timeout=5).close()
+            return True
+        return False
+
+    try:
+        try:
+            until(healthy, seconds)
+        except AssertionError as error:
+            raise AssertionError(log.read_text()) from error
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
