@@ -1,7 +1,8 @@
-"""Requests, seconds and memory of each handler for 1 to 5,000 metrics.
+"""Requests, seconds and memory of each handler for 1 to 5,000 metrics, or 1 to 20 graphs.
 
-The built folders run in ministack's interpreter, a new process for each count; SSM, CloudWatch and
-Mackerel are a server that only counts and answers at once, the database is the stack's MariaDB.
+The built folders run in ministack's interpreter, a new process for each count; SSM, CloudWatch,
+Mackerel and Slack are a server that only counts and answers at once, the database is the stack's
+MariaDB.
 """
 
 import json
@@ -16,6 +17,7 @@ from bench.outside import Outside
 from stack import Stack
 
 METRICS = (1, 500, 501, 5000)
+GRAPHS = (1, 5, 20)
 MOST_ROWS = 1000
 PROBE = """
 import json, pathlib, re, resource, sys, time
@@ -42,6 +44,7 @@ def probe(function: str, event: dict[str, Any], server: Outside) -> dict[str, An
     variables = {
         "AWS_ENDPOINT_URL": server.url,
         "MACKEREL_APIBASE": server.url,
+        "SLACK_API_BASE": f"{server.url}/api/",
         "PARAMETER_PATH": "/bench/myApp",
     }
     folder = build.ROOT / "build" / function
@@ -86,15 +89,29 @@ def query(count: int) -> dict[str, Any]:
     return {"queries": ["bench"]}
 
 
+def graphs(count: int) -> dict[str, Any]:
+    """Return the event of cloudwatch_to_slack: graphs of one metric each over a day."""
+    one = {"title": "graph", "metrics": [{"namespace": "Bench", "metric": "METRIC"}]}
+    return {"channel": "C0123456789", "graphs": [one] * count}
+
+
+# Function: what is counted, how many of them, the event, the calls that matter.
 CASES = {
-    "cloudwatch_to_mackerel": (metrics, ("GetMetricData", "Mackerel")),
-    "db_to_cloudwatch": (query, ("PutMetricData",)),
+    "cloudwatch_to_mackerel": ("metric", METRICS, metrics, ("GetMetricData", "Mackerel")),
+    "cloudwatch_to_slack": (
+        "graph",
+        GRAPHS,
+        graphs,
+        ("GetMetricData", "GetMetricWidgetImage", "Slack"),
+    ),
+    "db_to_cloudwatch": ("metric", METRICS, query, ("PutMetricData",)),
 }
 
 
 def parameters(stack: Stack) -> dict[str, str]:
     return {
         "MACKEREL_API_KEY": "any",
+        "SLACK_BOT_TOKEN": "any",
         "DATABASE_HOST": "127.0.0.1",
         "DATABASE_PORT": str(stack.database_port),
         "DATABASE_NAME": "service",
@@ -108,21 +125,22 @@ def run(stack: Stack) -> list[tuple[str, str]]:
     lifecycle.start(stack, lambda _: None)
     print("first run of a new process, imports not counted; the outside answers at once")
     rows = []
-    for function, (event_of, counted) in CASES.items():
-        for count in METRICS:
+    for function, (unit, counts, event_of, counted) in CASES.items():
+        for count in counts:
             event = event_of(count)
             with outside.serving(parameters(stack)) as server:
                 found = probe(function, event, server)
-            if found["answer"]["metrics"] != count:
-                raise RuntimeError(f"{function}: {count} metrics, but {found['answer']}")
+            if found["answer"]["posted" if unit == "graph" else "metrics"] != count:
+                raise RuntimeError(f"{function}: {count} {unit}s, but {found['answer']}")
             asked = ", ".join(f"{server.calls[name]} {name}" for name in counted)
             points = f", {server.points:,} points" if server.points else ""
             mega = found["bytes"] / 1e6
+            units = unit + "s"[: count - 1]
             print(
-                f"{function:24} {count:5,} metrics: {asked}, {server.calls['GetParameter']} "
+                f"{function:24} {count:5,} {units}: {asked}, {server.calls['GetParameter']} "
                 f"GetParameter{points}   {found['seconds']:.2f} s   peak {mega:.0f} MB"
             )
-            what = f"`{function}`, {count:,} metric{'s'[: count - 1]}"
+            what = f"`{function}`, {count:,} {units}"
             rows.append((what, f"{asked}, {found['seconds']:.1f} s"))
         rows.append((f"{what}: peak memory", f"{mega:.0f} MB"))
     build.build("db_to_cloudwatch")  # with its own queries again

@@ -1,5 +1,6 @@
-"""A loopback server that plays SSM, CloudWatch and Mackerel at once, and only counts."""
+"""A loopback server that plays SSM, CloudWatch, Mackerel and Slack at once, and only counts."""
 
+import base64
 import json
 import threading
 from collections import Counter
@@ -28,6 +29,9 @@ class Outside:
             self.points += len(points)
             assert len(points) <= MOST_POINTS
             return {"success": True}
+        if path.startswith("/api/") or path == "/upload":
+            self.calls["Slack"] += 1
+            return {"ok": True, "upload_url": f"{self.url}/upload", "file_id": "F0123456789"}
         self.calls[operation] += 1
         match operation:
             case "GetParameter":
@@ -36,6 +40,8 @@ class Outside:
                 return {"Parameter": {"Name": name, "Type": "SecureString", "Value": value}}
             case "GetMetricData":
                 return {"MetricDataResults": _series(json.loads(body))}
+            case "GetMetricWidgetImage":
+                return {"MetricWidgetImage": base64.b64encode(bytes(20_000)).decode()}
             case "PutMetricData":
                 return {}
         raise ValueError(f"{path} {operation}")

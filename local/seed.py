@@ -6,6 +6,7 @@ All of it follows from the date and the minute, so filling it again adds only wh
 import math
 import random
 import secrets
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
@@ -158,27 +159,59 @@ def put_cognito(stack: Stack, user_pool_id: str, client_id: str, now: datetime) 
         {"Name": "UserPoolClient", "Value": client_id},
     ]
     cloudwatch = client(stack, "cloudwatch")
-    there = _minutes_there(cloudwatch, dimensions, minutes[0], end)
+    metric = ("AWS/Cognito", "SignInSuccesses", dimensions)
+    there = _minutes_there(cloudwatch, metric, minutes[0], end)
     data = [
         {"MetricName": name, "Dimensions": dimensions, "Timestamp": minute, **samples}
         for minute in minutes
         if minute not in there
         for name, samples in _samples(minute)
     ]
-    for start in range(0, len(data), 1000):  # the most that a request takes
-        cloudwatch.put_metric_data(Namespace="AWS/Cognito", MetricData=data[start : start + 1000])
+    _put(cloudwatch, "AWS/Cognito", data)
     return len(data)
 
 
+def put_users(stack: Stack, now: datetime) -> int:
+    """Put the number of users, every five minutes of two days; return how many data that were.
+
+    As db_to_cloudwatch would have. Minutes that have data already are left alone.
+    """
+    end = datetime.fromtimestamp(now.timestamp() // 300 * 300, UTC)
+    minutes = [end - timedelta(minutes=5 * age) for age in range(2 * 24 * 12, 0, -1)]
+    dimensions = [{"Name": "RDS", "Value": "RECORDS"}]
+    cloudwatch = client(stack, "cloudwatch")
+    there = _minutes_there(cloudwatch, ("RDS/RECORDS", "USERS", dimensions), minutes[0], end)
+    with stack.connect("reader") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT created_at FROM users ORDER BY created_at")
+        created = [row[0].replace(tzinfo=UTC) for row in cursor.fetchall()]
+    data = [
+        {
+            "MetricName": "USERS",
+            "Dimensions": dimensions,
+            "Timestamp": minute,
+            "Value": bisect_right(created, minute),
+            "Unit": "Count",
+        }
+        for minute in minutes
+        if minute not in there
+    ]
+    _put(cloudwatch, "RDS/RECORDS", data)
+    return len(data)
+
+
+def _put(cloudwatch: Any, namespace: str, data: list[dict[str, Any]]) -> None:
+    for start in range(0, len(data), 1000):  # the most that a request takes
+        cloudwatch.put_metric_data(Namespace=namespace, MetricData=data[start : start + 1000])
+
+
 def _minutes_there(
-    cloudwatch: Any, dimensions: list[dict[str, str]], start: datetime, end: datetime
+    cloudwatch: Any,
+    metric: tuple[str, str, list[dict[str, str]]],
+    start: datetime,
+    end: datetime,
 ) -> set[datetime]:
-    metric = {
-        "Namespace": "AWS/Cognito",
-        "MetricName": "SignInSuccesses",
-        "Dimensions": dimensions,
-    }
-    query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "SampleCount"}}
+    named = dict(zip(("Namespace", "MetricName", "Dimensions"), metric, strict=True))
+    query = {"Id": "m", "MetricStat": {"Metric": named, "Period": 60, "Stat": "SampleCount"}}
     answer = cloudwatch.get_metric_data(StartTime=start, EndTime=end, MetricDataQueries=[query])
     return {at.astimezone(UTC) for at in answer["MetricDataResults"][0]["Timestamps"]}
 

@@ -26,9 +26,9 @@ class DemoError(Exception):
     """Something that the demo promises did not come about."""
 
 
-def inbox(stack: Stack) -> list[dict[str, Any]]:
-    """Return what Mackerel got, oldest first, each with `at`, the time it came."""
-    answer = requests.get(stack.inbox_url, params={"channel": "mackerel"}, timeout=10)
+def inbox(stack: Stack, channel: str = "mackerel") -> list[dict[str, Any]]:
+    """Return what a channel got, oldest first, each with `at`, the time it came."""
+    answer = requests.get(stack.inbox_url, params={"channel": channel}, timeout=10)
     answer.raise_for_status()
     return [item | {"at": datetime.fromisoformat(item["received_at"])} for item in answer.json()]
 
@@ -88,8 +88,13 @@ def report(stack: Stack, answers: list[Answer], fired: datetime) -> None:
     print("\nWhat arrived in Mackerel (latest values)")
     for name, value in last_values(stack).items():
         print(f"  {name:32} {value:>12,.10g}")
+    print("\nWhat arrived in Slack (the last two messages)")
+    for item in inbox(stack, "slack")[-2:]:
+        for line in item["body"]["text"].splitlines():
+            print(f"  {line}")
+        print(f"  with {len(item['body']['files'])} picture(s)\n")
     print(
-        f"\nSee it all:   {stack.sandbox_url}\n"
+        f"See it all:   {stack.sandbox_url}\n"
         'Try next:     eval "$(make -s env)"; lambroll invoke --qualifier current'
         " --function lambroll/cloudwatch_to_mackerel.jsonnet"
         " < functions/cloudwatch_to_mackerel/events/cognito.json\n"
@@ -104,15 +109,17 @@ def main() -> int:
     try:
         up.up(stack)
         shell = environment.shell("local")
-        with step("Sign-ins of the last hours, as Cognito counts them") as words:
+        with step("Sign-ins of the last hours and users of the last days, in CloudWatch") as words:
             pool = environment.outputs("local", environment.ESTATE_KEY)["cognito"]
-            put = seed.put_cognito(
-                stack, pool["user_pool_id"], pool["client_id"], datetime.now(UTC)
-            )
+            now = datetime.now(UTC)
+            put = seed.put_cognito(stack, pool["user_pool_id"], pool["client_id"], now)
+            put += seed.put_users(stack, now)
             words.append(f"{put:,} data")
         answers = [
             call("db_to_cloudwatch", "all", shell),
             call("cloudwatch_to_mackerel", "cognito", shell),
+            call("cloudwatch_to_slack", "users", shell),
+            call("cloudwatch_to_slack", "graphs", shell),
         ]
         ours = max((item["id"] for item in inbox(stack)), default=0)
         with step("Waiting for a schedule to fire by itself (every minute)") as words:

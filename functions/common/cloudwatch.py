@@ -222,20 +222,22 @@ def read_all(
 
     for period, window in windows.items():
         askable = {i: metrics[i] for i in queries if metrics[i].period == period}
-        problems |= send(requests(askable), partial(ask, askable, window), refused=_about_a_query)
+        problems |= send(requests(askable), partial(ask, askable, window), refused=refuses)
 
     problems |= {i: problem for i, one in series.items() if (problem := one.problem())}
     good = {i: one for i, one in series.items() if i not in problems}
     return good, {i: str(problem) for i, problem in problems.items()}
 
 
-def _about_a_query(error: Exception) -> bool:
+def refuses(error: Exception) -> bool:
+    """Tell whether CloudWatch refused what it was sent, a query or a datum, not who sent it."""
     return aws.has_code(
         error,
         "ValidationError",
         "InvalidParameterValue",
         "InvalidParameterCombination",
         "MissingParameter",
+        "RequestEntityTooLarge",
     )
 
 

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from common import aws, failures, logs, parameters
 from common.batches import pack, send
+from common.cloudwatch import refuses
 from common.events import parse, require
 from db_to_cloudwatch import database, queries
 from db_to_cloudwatch.metrics import InvalidResult, data
@@ -21,6 +22,9 @@ from db_to_cloudwatch.queries import InvalidQuery
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
 DATA_A_REQUEST = 1000
 BYTES_A_REQUEST = 1_000_000
+
+# A query's name, and a datum that it gave.
+Named = tuple[str, dict[str, Any]]
 
 logs.set_up()
 log = logging.getLogger(__name__)
@@ -55,7 +59,7 @@ def handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001
     names = request.queries or queries.names()
     now = datetime.now(UTC)
 
-    measured: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    measured: dict[str, list[Named]] = defaultdict(list)
     failed: dict[str, str] = {}
     for name in names:
         try:
@@ -77,9 +81,6 @@ def handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001
     return summary
 
 
-Named = tuple[str, dict[str, Any]]
-
-
 def put(namespace: str, named: Sequence[Named]) -> tuple[int, dict[str, str]]:
     """Put the data of one namespace, each with its query's name, in as few requests as may be.
 
@@ -96,7 +97,7 @@ def put(namespace: str, named: Sequence[Named]) -> tuple[int, dict[str, str]]:
 
     batches = pack(named, (DATA_A_REQUEST, lambda _: 1), (BYTES_A_REQUEST, _bytes))
     try:
-        culprits = send(batches, act, refused=_about_a_datum)
+        culprits = send(batches, act, refused=refuses)
     except (ClientError, BotoCoreError) as error:
         return sent, {f"{name}.sql": str(error) for name, _ in named}
     return sent, {f"{name}.sql: {datum['MetricName']}": str(e) for (name, datum), e in culprits}
@@ -104,14 +105,3 @@ def put(namespace: str, named: Sequence[Named]) -> tuple[int, dict[str, str]]:
 
 def _bytes(item: Named) -> int:
     return len(json.dumps(item[1], default=str))
-
-
-def _about_a_datum(error: Exception) -> bool:
-    return aws.has_code(
-        error,
-        "ValidationError",
-        "InvalidParameterValue",
-        "InvalidParameterCombination",
-        "MissingParameter",
-        "RequestEntityTooLarge",
-    )

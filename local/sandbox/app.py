@@ -14,26 +14,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import cloudwatch, faults, inbox, mackerel, page
+from sandbox import cloudwatch, faults, inbox, mackerel, page, slack
 from sandbox.service import setting
 
-# A new service is a module with a `play`, and its line here.
+# A new module of services has a `play`, which returns them, and its line here.
 PLAYED = (
     mackerel.play,
     cloudwatch.play,
+    slack.play,
 )
 
 
 def build(environ: Mapping[str, str]) -> Starlette:
     """Put the app together; RuntimeError names an environment variable that is missing."""
     items = inbox.open_inbox(Path(setting(environ, "SANDBOX_DIR")))
-    services = [play(items, environ) for play in PLAYED]
+    services = [service for play in PLAYED for service in play(items, environ)]
     pending = faults.Faults()
     return Starlette(
         routes=[
             Route("/health", _health, methods=["GET"]),
-            *page.routes(items),
+            *page.routes(items, environ),
             *inbox.routes(items),
+            *slack.file_routes(environ),
             *faults.routes(pending, services),
             *(route for service in services for route in service.routes),
         ],

@@ -1,13 +1,17 @@
 """A front for CloudWatch: every signed request goes on, untouched, to the laptop's AWS.
 
 The Host header goes on too, so the caller's signature holds and its role is judged there. Added is
-what that AWS lacks, for GetMetricData over JSON (what boto3 speaks), after it said yes:
+what that AWS lacks, over JSON (what boto3 speaks), after it judged the caller:
 
-- queries with an `Expression` are evaluated here, from series fetched with the laptop's root key;
+- queries of GetMetricData with an `Expression` are evaluated here, from series fetched with the
+  laptop's root key;
 - points come in the order of `ScanBy`, newest first by default;
+- GetMetricWidgetImage, which that AWS does not know: where it answers InvalidAction, and not that
+  the role or the signature is wrong, the picture is drawn here (`widget`, `widget_image`);
 - more than 500 queries, ids that are malformed or not unique, and bad expressions: ValidationError.
 """
 
+import base64
 import http.client
 import json
 import math
@@ -27,7 +31,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import metric_math
+from sandbox import metric_math, widget
 from sandbox.inbox import Inbox
 from sandbox.metric_math import Series
 from sandbox.service import Service, setting
@@ -65,8 +69,8 @@ class Answer:
     body: bytes
 
 
-def play(_: Inbox, environ: Mapping[str, str]) -> Service:
-    """Make the service of the environment: SANDBOX_AWS_ENDPOINT is where requests go on to."""
+def play(_: Inbox, environ: Mapping[str, str]) -> list[Service]:
+    """Make the one service of the environment: requests go on to its SANDBOX_AWS_ENDPOINT."""
     endpoint = setting(environ, "SANDBOX_AWS_ENDPOINT")
 
     async def pass_on(request: Request) -> Response:
@@ -80,6 +84,9 @@ def play(_: Inbox, environ: Mapping[str, str]) -> Service:
             if answer.status == 200 and _operation(request) == "GetMetricData":
                 region = _region(request)
                 answer = await run_in_threadpool(_complete, endpoint, region, body, answer)
+            elif _unknown(answer) and _operation(request) == "GetMetricWidgetImage":
+                region = _region(request)
+                return await run_in_threadpool(_image, endpoint, region, body)
         except Invalid as error:
             return refuse(request, 400, str(error))
         except (OSError, http.client.HTTPException) as error:
@@ -91,14 +98,16 @@ def play(_: Inbox, environ: Mapping[str, str]) -> Service:
         ]
         return response
 
-    return Service(
-        name="cloudwatch",
-        routes=[
-            Route("/", pass_on, methods=["POST"]),
-            Route("/service/{service}/operation/{operation}", pass_on, methods=["POST"]),
-        ],
-        refuse=refuse,
-    )
+    return [
+        Service(
+            name="cloudwatch",
+            routes=[
+                Route("/", pass_on, methods=["POST"]),
+                Route("/service/{service}/operation/{operation}", pass_on, methods=["POST"]),
+            ],
+            refuse=refuse,
+        )
+    ]
 
 
 def refuse(request: Request, status: int, message: str | None) -> Response:
@@ -216,6 +225,56 @@ def _complete(endpoint: str, region: str, body: bytes, answer: Answer) -> Answer
         if query.get("ReturnData", True) and query["Id"] in results
     ]
     return Answer(answer.status, answer.headers, json.dumps(given).encode())
+
+
+def _unknown(answer: Answer) -> bool:
+    """Tell whether the laptop's AWS does not know the operation; it judges the caller first."""
+    try:
+        return answer.status == 400 and json.loads(answer.body)["__type"] == "InvalidAction"
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _image(endpoint: str, region: str, body: bytes) -> Response:
+    """Draw what a GetMetricWidgetImage asks for."""
+    from sandbox import widget_image  # noqa: PLC0415 (matplotlib is slow, and seldom needed)
+
+    try:
+        request = json.loads(body)
+        text, kind = request["MetricWidget"], request.get("OutputFormat", "png")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Invalid("The parameter MetricWidget is required.") from None
+    if not isinstance(text, str):
+        raise Invalid("The parameter MetricWidget must be a string.")
+    if kind not in ("png", "image/png"):
+        raise Invalid("The parameter OutputFormat must be png or image/png.")
+    try:
+        asked = widget.parse(text, now=datetime.now(UTC), region=region)
+        series = _widget_series(endpoint, region, asked)
+        picture = widget_image.draw(asked, series, asked=text)
+    except (widget.InvalidWidget, metric_math.ExpressionError) as error:
+        raise Invalid(str(error)) from None
+    if kind == "image/png":
+        return Response(picture, media_type=kind)
+    answer = {"MetricWidgetImage": base64.b64encode(picture).decode()}
+    return Response(json.dumps(answer), media_type="application/x-amz-json-1.0")
+
+
+def _widget_series(endpoint: str, region: str, asked: widget.Widget) -> dict[str, Series]:
+    """Fetch and compute the series of a widget's lines, by id."""
+    stats = {line.id: line.stat for line in asked.lines if line.stat}
+    metrics: dict[str, Series] = {}
+    for period in sorted({stat["Period"] for stat in stats.values()}):
+        same = [
+            {"Id": name, "MetricStat": stat}
+            for name, stat in stats.items()
+            if stat["Period"] == period
+        ]
+        # Whole periods, or the first and the last would be sums of a part.
+        start, end = asked.start // period * period, -(-asked.end // period) * period
+        metrics |= read_series(endpoint, region, same, start, end)
+    expressions = {line.id: line.expression for line in asked.lines if line.expression is not None}
+    return metrics | metric_math.evaluate(expressions, metrics, start=asked.start, end=asked.end)
 
 
 def _check(queries: Sequence[Mapping[str, Any]]) -> None:

@@ -5,7 +5,8 @@ a service meets them, before the service itself looks at the request.
 
 A delayed request is handled, as usual, only if the client is still there when the delay is over: a
 client that gave up was never heard, and nothing of it lands in the inbox. One that gives up later,
-while the request is being handled, was heard.
+while the request is being handled, was heard. With `handled`, the request is handled first and its
+answer kept waiting: a client that gives up was heard, and does not know it.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sandbox.inbox import bad_field
 from sandbox.service import Service
 
-_FIELDS = ("service", "status", "message", "headers", "delay", "times")
+_FIELDS = ("service", "status", "message", "headers", "delay", "handled", "times")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _TEXT = re.compile(r"[\x20-\x7e]*")
 _FRAMING = ("content-length", "content-type", "transfer-encoding", "connection")
@@ -34,13 +35,15 @@ class Fault:
     """What the next `times` requests to a service meet.
 
     `delay` is in seconds. Without a `status` the request is then handled; with one it is refused
-    in the service's own shape, with `message` and `headers` if given.
+    in the service's own shape, with `message` and `headers` if given. `handled`: the delay comes
+    after the handling.
     """
 
     service: str
     times: int = 1
     status: int | None = None
     delay: float | None = None
+    handled: bool | None = None
     message: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -49,8 +52,8 @@ class BadFault(ValueError):
     """A field of a fault is wrong: (field, what it takes, what it got)."""
 
 
-def read_fault(data: object, services: Sequence[str]) -> Fault:
-    """Make a fault of decoded JSON, strictly; `services` are the names there are.
+def read_fault(data: object, services: Sequence[Service]) -> Fault:
+    """Make a fault of decoded JSON, strictly; `services` are those there are.
 
     Raises BadFault for the first field that is unknown, missing or wrong.
     """
@@ -59,11 +62,18 @@ def read_fault(data: object, services: Sequence[str]) -> Fault:
     for name in data:
         if name not in _FIELDS:
             raise BadFault(name, f"nothing: there is {', '.join(_FIELDS)}", data[name])
+    names = [service.name for service in services]
+    with_200 = [service.name for service in services if service.refuses_with_200]
+    takes_200 = data.get("service") in with_200
     checks: dict[str, tuple[str, Callable[[Any], object]]] = {
-        "service": (f"one of {', '.join(services)}", lambda v: v in services),
+        "service": (f"one of {', '.join(names)}", lambda v: v in names),
         "times": ("a whole number from 1 to 1000", lambda v: _whole(v, 1, 1000)),
-        "status": ("an HTTP status from 400 to 599", lambda v: _whole(v, 400, 599)),
+        "status": (
+            f"{'200 or ' if takes_200 else ''}an HTTP status from 400 to 599",
+            lambda v: _whole(v, 400, 599) or (takes_200 and _whole(v, 200, 200)),
+        ),
         "delay": ("seconds, more than 0 and at most 300", _seconds),
+        "handled": ("true", lambda v: v is True),
         "message": ("text", lambda v: isinstance(v, str) and v.isprintable()),
         "headers": ("an object of header names and texts", _headers),
     }
@@ -74,10 +84,16 @@ def read_fault(data: object, services: Sequence[str]) -> Fault:
         raise BadFault("service", checks["service"][0], None)
     if "status" not in data and "delay" not in data:
         raise BadFault("status", f"{checks['status'][0]} (or give a delay)", None)
+    _check_together(data)
+    return Fault(**data)
+
+
+def _check_together(data: dict[str, Any]) -> None:
     for name in ("message", "headers"):
         if name in data and "status" not in data:
             raise BadFault(name, "nothing without a status", data[name])
-    return Fault(**data)
+    if "handled" in data and "status" in data:
+        raise BadFault("handled", "nothing beside a status", data["handled"])
 
 
 class Faults:
@@ -111,7 +127,9 @@ class Gate:
         service = self._service(scope)
         fault = self.faults.take(service.name) if service else None
         if service and fault:
-            if fault.delay is not None:
+            if fault.handled and fault.delay is not None:
+                send = _late(send, fault.delay)
+            elif fault.delay is not None:
                 request_body = await _read(receive)
                 if request_body is None or await _gone(receive, fault.delay):
                     return
@@ -134,12 +152,11 @@ class Gate:
 
 def routes(faults: Faults, services: Sequence[Service]) -> list[Route]:
     """Return `/faults`: POST adds one, GET lists the pending ones, DELETE clears them."""
-    names = [service.name for service in services]
 
     async def add(request: Request) -> Response:
         body = await request.body()
         try:
-            fault = read_fault(json.loads(body.decode()), names)
+            fault = read_fault(json.loads(body.decode()), services)
         except BadFault as error:
             return bad_field(*error.args)
         except (ValueError, RecursionError):
@@ -214,3 +231,15 @@ def _again(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return replay
+
+
+def _late(send: Send, delay: float) -> Send:
+    """Return a `send` that waits before the answer's first message."""
+    waits = [delay]
+
+    async def late(message: Message) -> None:
+        if waits:
+            await asyncio.sleep(waits.pop())
+        await send(message)
+
+    return late

@@ -57,15 +57,25 @@ class Inbox:
         return int(row[0])
 
     def items(
-        self, *, channel: str | None = None, after: int | None = None, limit: int | None = None
+        self,
+        *,
+        channel: str | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
     ) -> list[Item]:
-        """Return items, newest last: those next after an id, or else the newest ones."""
+        """Return items, newest last: those next after an id, or else the newest (before an id)."""
         order = "DESC" if after is None else "ASC"
         rows = self.connection.execute(
             "SELECT id, received_at, channel, summary, body FROM items"  # noqa: S608 (one of two words)
             " WHERE (:channel IS NULL OR channel = :channel) AND id > :after"
-            f" ORDER BY id {order} LIMIT :limit",
-            {"channel": channel, "after": after or 0, "limit": -1 if limit is None else limit},
+            f" AND id < :before ORDER BY id {order} LIMIT :limit",
+            {
+                "channel": channel,
+                "after": after or 0,
+                "before": _MOST if before is None else before,
+                "limit": -1 if limit is None else limit,
+            },
         ).fetchall()
         if after is None:
             rows.reverse()

@@ -60,8 +60,8 @@ class Mackerel:
     posts: deque[float] = field(default_factory=deque)  # when, by the monotonic clock
 
 
-def play(inbox: Inbox, environ: Mapping[str, str]) -> Service:
-    """Make the service of the environment.
+def play(inbox: Inbox, environ: Mapping[str, str]) -> list[Service]:
+    """Make the one service of the environment.
 
     SANDBOX_MACKEREL_API_KEY; SANDBOX_MACKEREL_SERVICES, comma separated: the services that exist;
     SANDBOX_MACKEREL_PER_MINUTE: posts a minute, default 600; SANDBOX_DIR: where points are kept.
@@ -87,16 +87,21 @@ def play(inbox: Inbox, environ: Mapping[str, str]) -> Service:
         return Route(path, endpoint, methods=[method])
 
     service = "/api/v0/services/{service}"
-    return Service(
-        name="mackerel",
-        routes=[
-            route(f"{service}/tsdb", "POST", _post),
-            route(f"{service}/metrics", "GET", _metrics),
-            route(f"{service}/metric-names", "GET", _metric_names),
-            *(route("/api/v0/{rest:path}", method, _nothing) for method in ("GET", "POST", "PUT")),
-        ],
-        refuse=refuse,
-    )
+    return [
+        Service(
+            name="mackerel",
+            routes=[
+                route(f"{service}/tsdb", "POST", _post),
+                route(f"{service}/metrics", "GET", _metrics),
+                route(f"{service}/metric-names", "GET", _metric_names),
+                *(
+                    route("/api/v0/{rest:path}", method, _nothing)
+                    for method in ("GET", "POST", "PUT")
+                ),
+            ],
+            refuse=refuse,
+        )
+    ]
 
 
 def refuse(_: Request, status: int, message: str | None) -> Response:

@@ -14,11 +14,13 @@ class Service:
 
     `name` is its inbox channel and what `POST /faults` calls it. `refuse(request, status, message)`
     makes an error in the service's own shape; without a message, in its own words.
+    `refuses_with_200`: it tells errors with HTTP 200 too, so a fault may have that status.
     """
 
     name: str
     routes: Sequence[Route]
     refuse: Callable[[Request, int, str | None], Response]
+    refuses_with_200: bool = False
 
 
 def setting(environ: Mapping[str, str], name: str) -> str:

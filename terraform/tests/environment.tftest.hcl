@@ -26,6 +26,7 @@ variables {
   }
   cognito                = { user_pool_id = "ap-northeast-1_A", client_id = "1" }
   cloudwatch_to_mackerel = { schedules = {}, parameters = { QUEUE = "jobs" } }
+  cloudwatch_to_slack    = { schedules = {} }
   db_to_cloudwatch       = { schedules = {} }
 }
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -55,8 +56,8 @@ class Laptop:
     def aws(self, service: str) -> Any:
         return seed.client(self.stack, service)
 
-    def inbox(self, after: int = 0) -> list[dict[str, Any]]:
-        query = {"channel": "mackerel", "after": after}
+    def inbox(self, after: int = 0, channel: str = "mackerel") -> list[dict[str, Any]]:
+        query: dict[str, Any] = {"channel": channel, "after": after}
         return requests.get(self.stack.inbox_url, params=query, timeout=10).json()
 
     def user_pool(self) -> tuple[str, str]:
@@ -68,7 +69,22 @@ class Laptop:
         return pool["Id"], client["ClientId"]
 
     def newest(self) -> int:
-        return max((item["id"] for item in self.inbox()), default=0)
+        """Return the id of the newest item of any channel."""
+        items = requests.get(self.stack.inbox_url, timeout=10).json()
+        return max((item["id"] for item in items), default=0)
+
+    @contextmanager
+    def denied(self, function: str, action: str) -> Iterator[None]:
+        """Take a right away from a function's role for a while."""
+        role, name = PREFIX + function, "for-a-while"
+        statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam = self.aws("iam")
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
+        try:
+            yield
+        finally:
+            iam.delete_role_policy(RoleName=role, PolicyName=name)
 
     def fault(self, **fault: Any) -> None:
         answer = requests.post(f"{self.stack.sandbox_url}/faults", json=fault, timeout=10)

@@ -7,7 +7,6 @@ import signal
 import pytest
 
 import lifecycle
-from tests.e2e.conftest import PREFIX
 from tests.support import until
 
 pytestmark = pytest.mark.usefixtures("quiet", "no_faults", "signed_in")
@@ -77,16 +76,9 @@ def _metrics_of(laptop, name):
 
 
 def test_cloudwatch_denies(laptop):
-    role = f"{PREFIX}cloudwatch_to_mackerel"
-    statement = {"Effect": "Deny", "Action": "cloudwatch:GetMetricData", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam = laptop.aws("iam")
-    iam.put_role_policy(RoleName=role, PolicyName="denied", PolicyDocument=policy)
     before = laptop.newest()
-    try:
+    with laptop.denied("cloudwatch_to_mackerel", "cloudwatch:GetMetricData"):
         done = laptop.invoke("cloudwatch_to_mackerel", **POST)
-    finally:
-        iam.delete_role_policy(RoleName=role, PolicyName="denied")
     assert done.returncode != 0
     assert "AccessDenied" in done.stderr
     assert "GetMetricData" in done.stderr

@@ -1,0 +1,215 @@
+"""When the functions ran and how it ended, read from the logs of the laptop's AWS."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+_RUNS = 20  # a function
+_LINES = 40  # a run, the last ones
+_CHARACTERS = 1000  # a line
+_FRESH = 3.0  # seconds for which an answer is good enough
+_PATIENCE = 0.5  # seconds that a page waits for a new one
+_START = re.compile(r"START RequestId: (\S+)")
+_REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: ([\d.]+) ms")
+_FIELDS = ("timestamp", "level", "logger", "message")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a log: the logger's level, or '' for one that is not JSON; extras as key=value."""
+
+    level: str
+    message: str
+    extras: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: when it began or ended (epoch seconds), its error if it failed, its last lines."""
+
+    id: str
+    at: float
+    milliseconds: float | None
+    error: str | None
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function and its newest runs, newest first."""
+
+    name: str
+    runs: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of the functions; `trouble` says why it is not more."""
+
+    functions: tuple[Function, ...] = ()
+    trouble: str | None = None
+
+
+@dataclass
+class Runs:
+    """The newest runs, asked for anew when they are some seconds old."""
+
+    read: Callable[[], Seen]
+    seen: Seen = field(default_factory=lambda: Seen(trouble="reading the logs"))
+    until: float = 0.0  # by the monotonic clock
+    reading: asyncio.Task[None] | None = None
+
+    async def latest(self) -> Seen:
+        """Return what is known now; a slow AWS costs the caller half a second at most."""
+        if self.reading is None and time.monotonic() >= self.until:
+            self.reading = asyncio.create_task(self._refresh())
+        if self.reading:
+            await asyncio.wait({self.reading}, timeout=_PATIENCE)
+        return self.seen
+
+    async def _refresh(self) -> None:
+        try:
+            self.seen = await asyncio.to_thread(self.read)
+        except (BotoCoreError, ClientError) as error:
+            # What was known stays on the page.
+            self.seen = Seen(self.seen.functions, f"the laptop's AWS does not answer: {error}")
+        finally:
+            self.until = time.monotonic() + _FRESH
+            self.reading = None
+
+
+def reader(endpoint: str) -> Callable[[], Seen]:
+    """Return a function that asks the AWS at `endpoint`, with the laptop's root key.
+
+    It raises botocore's errors, within some seconds where nothing answers.
+    """
+    clients: list[Any] = []
+
+    def read() -> Seen:
+        if not clients:
+            clients.extend(_client(name, endpoint) for name in ("lambda", "logs"))
+        functions, logs = clients
+        found = functions.list_functions()["Functions"]
+        return Seen(
+            tuple(
+                Function(about["FunctionName"], _runs(logs, about))
+                for about in sorted(found, key=lambda about: str(about["FunctionName"]))
+            )
+        )
+
+    return read
+
+
+def runs_of(events: Iterable[Mapping[str, Any]], timeout: float) -> list[Run]:
+    """Read the runs out of one log stream's events, oldest first.
+
+    An event is CloudWatch Logs' `{"timestamp" (ms), "message"}`; `timeout` the function's, in
+    seconds. A run failed where a traceback is in its lines, or where it took all of its time: the
+    laptop's AWS writes nothing of a run that it ended.
+    """
+    runs: list[Run] = []
+    current = ""
+    at = 0.0
+    messages: list[str] = []
+    for event in events:
+        message = str(event["message"]).rstrip()
+        if started := _START.match(message):
+            current, at, messages = started[1], event["timestamp"] / 1000, []
+        elif report := _REPORT.match(message):
+            milliseconds = float(report[1])
+            error = _error(messages)
+            if error is None and milliseconds >= timeout * 1000:
+                error = f"Task timed out after {timeout:g} seconds"
+            lines = tuple(_line(text) for text in messages[-_LINES:])
+            runs.append(Run(current, at, milliseconds, error, lines))
+            current = ""
+        elif not message.startswith("END RequestId: "):
+            messages.append(message)
+    if current:
+        lines = tuple(_line(text) for text in messages[-_LINES:])
+        runs.append(Run(current, at, None, _error(messages), lines))
+    return runs
+
+
+def _client(service: str, endpoint: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name="ap-northeast-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 (the laptop's)
+        config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1}),
+    )
+
+
+def _runs(logs: Any, about: Mapping[str, Any]) -> tuple[Run, ...]:
+    group = f"/aws/lambda/{about['FunctionName']}"
+    try:
+        streams = logs.describe_log_streams(
+            logGroupName=group, orderBy="LastEventTime", descending=True, limit=_RUNS
+        )["logStreams"]
+    except logs.exceptions.ResourceNotFoundException:
+        return ()
+    names = [stream["logStreamName"] for stream in streams]
+    if not names:
+        return ()
+    since = min(stream.get("firstEventTimestamp", 0) for stream in streams)
+    found = logs.filter_log_events(logGroupName=group, logStreamNames=names, startTime=since)
+    runs = [
+        run
+        for name in names
+        for run in runs_of(
+            (event for event in found["events"] if event["logStreamName"] == name),
+            float(about.get("Timeout", 3)),
+        )
+    ]
+    runs.sort(key=lambda run: run.at, reverse=True)
+    return tuple(runs[:_RUNS])
+
+
+def _error(messages: Sequence[str]) -> str | None:
+    """Return the exception that the last traceback ends with, without its module's name."""
+    starts = [i for i, text in enumerate(messages) if text.startswith("Traceback (most recent")]
+    if not starts:
+        return None
+    after = messages[starts[-1] + 1 :]
+    last = next((text for text in after if text and not text.startswith(" ")), "an exception")
+    kind, colon, words = last.partition(":")
+    return f"{kind.rpartition('.')[2]}{colon}{words}"[:_CHARACTERS]
+
+
+def _line(text: str) -> Line:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict) or "message" not in data:
+        return Line("", text[:_CHARACTERS])
+    extras = "  ".join(f"{key}={_plain(data[key])}" for key in data if key not in _FIELDS)
+    message = str(data["message"])[:_CHARACTERS]
+    return Line(str(data.get("level", "")), message, extras[:_CHARACTERS])
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def newest_failures(seen: Seen, seconds: float = 3600) -> list[tuple[Function, Run]]:
+    """Return the failed runs that are not older than `seconds`, newest first."""
+    since = datetime.now(UTC).timestamp() - seconds
+    failed = [
+        (function, run)
+        for function in seen.functions
+        for run in function.runs
+        if run.error is not None and run.at >= since
+    ]
+    return sorted(failed, key=lambda pair: pair[1].at, reverse=True)
