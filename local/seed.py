@@ -147,13 +147,13 @@ def client(stack: Stack, service: str) -> Any:
 
 
 def put_cognito(stack: Stack, user_pool_id: str, client_id: str, now: datetime) -> int:
-    """Put the Cognito metrics of the last three hours as AWS would; return the data put.
+    """Put the Cognito metrics of the last six hours as AWS would; return the data put.
 
     Each minute has samples of 1 (success) and 0 (failure): Sum counts the successes, SampleCount
     the attempts. Minutes that have data already are left alone.
     """
     end = now.astimezone(UTC).replace(second=0, microsecond=0)
-    minutes = [end - timedelta(minutes=age) for age in range(180, 0, -1)]
+    minutes = [end - timedelta(minutes=age) for age in range(6 * 60, 0, -1)]
     dimensions = [
         {"Name": "UserPool", "Value": user_pool_id},
         {"Name": "UserPoolClient", "Value": client_id},

@@ -7,6 +7,7 @@ from typing import Any
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_exponential_jitter
+from urllib3.exceptions import NewConnectionError
 
 _BUSY = requests.codes.too_many_requests
 _FAILING = (500, 502, 503, 504)
@@ -58,8 +59,7 @@ class Http:
                 method, url, timeout=(3, left), allow_redirects=False, **fields
             )
         except (requests.ConnectionError, requests.Timeout) as error:
-            unheard = isinstance(error, requests.ConnectTimeout)
-            raise Unavailable(f"{what}: {error}", unheard=unheard) from error
+            raise Unavailable(f"{what}: {error}", unheard=_unheard(error)) from error
         if response.status_code == _BUSY or response.status_code in _FAILING:
             raise Unavailable(
                 f"{what}: {words(response)}",
@@ -72,6 +72,12 @@ class Http:
 def words(response: requests.Response) -> str:
     """Return an answer's status and the beginning of its text, for an error."""
     return f"HTTP {response.status_code} {response.text[:500]}"
+
+
+def _unheard(error: requests.RequestException) -> bool:
+    # requests wraps urllib3's error, whose reason tells a refused connection from a broken one.
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
 
 
 def _worth_it(error: BaseException, *, repeatable: bool) -> bool:

@@ -47,7 +47,7 @@ def test_sign_ins_are_put_once(stack: Stack) -> None:
         "Dimensions": dimensions,
     }
     answer = seed.client(stack, "cloudwatch").get_metric_data(
-        StartTime=NOW - timedelta(hours=3),
+        StartTime=NOW - timedelta(hours=6),
         EndTime=NOW,
         MetricDataQueries=[
             {"Id": s.lower(), "MetricStat": {"Metric": metric, "Period": 86400, "Stat": s}}

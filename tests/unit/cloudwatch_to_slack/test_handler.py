@@ -6,6 +6,7 @@ import pytest
 import requests
 import responses
 from botocore.exceptions import ClientError
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from cloudwatch_to_slack.handler import NoData, handler
 from cloudwatch_to_slack.slack import Picture, Slack, SlackError
@@ -206,7 +207,14 @@ def test_the_first_two_steps_are_tried_again(cloudwatch, slack, context, url, tr
     assert len(asked(slack, "files.completeUploadExternal")) == 1
 
 
-@pytest.mark.parametrize("trouble", [{"status": 500}, {"body": requests.ReadTimeout("slow")}])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"status": 500},
+        {"body": requests.ReadTimeout("slow")},
+        {"body": requests.ConnectionError("cut")},
+    ],
+)
 def test_the_third_is_not(cloudwatch, slack, context, trouble):
     goes_well(slack, "get", "bytes")
     slack.post(f"{API}files.completeUploadExternal", **trouble)
@@ -215,7 +223,17 @@ def test_the_third_is_not(cloudwatch, slack, context, trouble):
     assert len(asked(slack, "files.completeUploadExternal")) == 1
 
 
-@pytest.mark.parametrize("trouble", [BUSY, {"body": requests.ConnectTimeout("unheard")}])
+REFUSED = MaxRetryError(None, "/", NewConnectionError(None, "refused"))
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        BUSY,
+        {"body": requests.ConnectTimeout("unheard")},
+        {"body": requests.ConnectionError(REFUSED)},
+    ],
+)
 def test_unless_slack_surely_did_nothing(cloudwatch, slack, context, trouble):
     goes_well(slack, "get", "bytes")
     slack.post(f"{API}files.completeUploadExternal", **trouble)
