@@ -6,6 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -82,29 +83,25 @@ def handler(event: object, context: Any) -> dict[str, Any]:
 
     series, problems = read_all(metrics, graphs.windows(shown, now), settings.__getitem__)
     parts = [find(graph, own, series, now) for graph, own in zip(shown, numbered, strict=True)]
-    failed = {
-        f"{part.title}, {part.metrics[identifier].title}": problems[identifier]
+    unread = {
+        part.title: "; ".join(f"{metrics[i].title}: {problems[i]}" for i in own)
         for part in parts
-        for identifier in part.metrics.keys() & problems.keys()
+        if (own := [i for i in part.metrics if i in problems])
     }
 
-    def draw(part: Part) -> dict[str, str] | Exception:
-        asked = widget(part, now, settings.__getitem__)
+    def draw(number: int, part: Part) -> dict[str, str] | Exception:
         try:
-            answer = aws.client("cloudwatch").get_metric_widget_image(
-                MetricWidget=json.dumps(asked)
-            )
+            asked = json.dumps(widget(part, now, settings.__getitem__))
+            answer = aws.client("cloudwatch").get_metric_widget_image(MetricWidget=asked)
         except (ClientError, BotoCoreError, ParameterError) as error:
             return error
-        name = f"{parts.index(part) + 1:02}.png"
-        return slack.upload(Picture(name, part.title, answer["MetricWidgetImage"]))
+        return slack.upload(Picture(f"{number:02}.png", part.title, answer["MetricWidgetImage"]))
 
     drawable = [part for part in parts if part.has_data]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        outcomes = list(zip(drawable, pool.map(draw, drawable), strict=True))
+        outcomes = list(zip(drawable, pool.map(draw, count(1), drawable), strict=True))
     files = [outcome for _, outcome in outcomes if not isinstance(outcome, Exception)]
     not_drawn = {part.title: str(o) for part, o in outcomes if isinstance(o, Exception)}
-    failed |= not_drawn
     if files:
         text = comment(parts, not_drawn, request.language, now)
         slack.complete(files, request.channel, text)
@@ -112,7 +109,7 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     without_data = [part.title for part in parts if not part.has_data]
     summary = {"channel": request.channel, "posted": len(files), "without_data": without_data}
     log.info("posted to Slack", extra=summary)
-    failures.raise_for(failed, tried=len(parts))
+    failures.raise_for(not_drawn | unread, tried=len(parts))
     if not files:
         raise NoData(f"no data for {', '.join(without_data)}: nothing was posted")
     return summary

@@ -128,6 +128,8 @@ def test_twenty_graphs_are_one_reading_and_one_message(cloudwatch, slack, contex
     (complete,) = asked(slack, "files.completeUploadExternal")
     titles = [file["title"] for file in json.loads(complete["files"])]
     assert titles == [f"graph {number}" for number in range(20)]
+    names = {place["filename"] for place in asked(slack, "files.getUploadURLExternal")}
+    assert names == {f"{number:02}.png" for number in range(1, 21)}
 
 
 def test_a_graph_without_data_is_words_alone(cloudwatch, slack, context):
@@ -147,6 +149,9 @@ def test_nothing_to_show_at_all_is_a_failure_and_no_message(cloudwatch, slack, c
     assert not slack.calls
 
 
+HOMELESS = {"namespace": "n", "metric": "x", "dimensions": {"d": {"parameter": "NOT_THERE"}}}
+
+
 def test_what_failed_is_named_and_the_others_are_posted(cloudwatch, slack, context):
     goes_well(slack, *ALL)
     cloudwatch.bad = {"wrong"}
@@ -155,20 +160,17 @@ def test_what_failed_is_named_and_the_others_are_posted(cloudwatch, slack, conte
         graph("fine"),
         graph("unread", "wrong"),
         graph("odd"),
-        {
-            "title": "homeless",
-            "metrics": [
-                {"namespace": "n", "metric": "x", "dimensions": {"d": {"parameter": "NOT_THERE"}}}
-            ],
-        },
+        {"title": "homeless", "metrics": [HOMELESS]},
+        {"title": "half", "metrics": [HOMELESS, {"namespace": "n", "metric": "m"}]},
     ]
     with pytest.raises(RunFailed) as error:
         handler(EVENT | {"graphs": graphs, "language": "en"}, context)
     message = str(error.value)
-    assert message.startswith("3 of 4 failed: ")
-    assert "unread, wrong: An error occurred (ValidationError)" in message
+    assert message.startswith("4 of 5 failed: ")
+    assert "unread: wrong: An error occurred (ValidationError)" in message
     assert "odd: An error occurred (ValidationError)" in message
-    assert "homeless, x: SSM parameter /test/myApp/NOT_THERE does not exist" in message
+    for name in ("homeless", "half"):
+        assert f"{name}: x: SSM parameter /test/myApp/NOT_THERE does not exist" in message
     (complete,) = asked(slack, "files.completeUploadExternal")
     assert [file["title"] for file in json.loads(complete["files"])] == ["fine"]
     assert "the graph could not be drawn" in complete["initial_comment"]
