@@ -195,13 +195,16 @@ def test_odd_bodies_do_not_break_the_page(served, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(tmp_path_factory):
     program = shutil.which("chromium")
     if not program and os.environ.get("CI") != "true":
         pytest.skip("Chromium is not installed: the page was not looked at")
     assert program, "Chromium is not installed"
+    # What it keeps of itself goes into a home of its own, not into the person's.
+    home = str(tmp_path_factory.mktemp("chromium"))
+    environ = os.environ | {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS, env=environ)
         yield browser
         browser.close()
 
