@@ -11,6 +11,7 @@ MINUTES ?= 10
 ARGS ?=
 
 export TMPDIR := $(CURDIR)/.local/tmp
+export MPLCONFIGDIR := $(CURDIR)/.local/cache/matplotlib
 export PYTHONPATH := local
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest

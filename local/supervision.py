@@ -51,6 +51,8 @@ def configuration(stack: Stack) -> str:
     }
     sandbox = {
         "SANDBOX_DIR": str(stack.folder / "sandbox"),
+        # Every stack draws with the fonts that one of them has listed.
+        "MPLCONFIGDIR": str(stack.root / ".local/cache/matplotlib"),
         "SANDBOX_AWS_ENDPOINT": stack.aws_url,
         "SANDBOX_MACKEREL_API_KEY": known.mackerel_api_key,
         "SANDBOX_MACKEREL_SERVICES": ",".join(MACKEREL_SERVICES),

@@ -1,8 +1,10 @@
 """Real processes on free loopback ports: the sandbox, and the laptop's AWS behind it."""
 
 import contextlib
+import json
 import os
 import sys
+import time
 from dataclasses import dataclass
 
 import boto3
@@ -15,6 +17,12 @@ from tests.support import free_port, serving
 
 KEY = "a-key-of-the-tests"
 SERVICE = "ore-no-service"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
+    ],
+}
 
 
 @dataclass(frozen=True)
@@ -109,3 +117,28 @@ def client():
         )
 
     return make
+
+
+@pytest.fixture(scope="module")
+def cloudwatch(front, client):
+    return client("cloudwatch", front)
+
+
+@pytest.fixture
+def role(aws, client):
+    """Return a function that gives a role some rights and returns its key, secret and token."""
+    iam, sts = client("iam", aws), client("sts", aws)
+    name = f"role-{time.time_ns()}"
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+
+    def assume(*actions):
+        if actions:
+            policy = {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}],
+            }
+            iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
+        given = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        return given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+
+    return assume

@@ -1,5 +1,4 @@
 import gzip
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,12 +11,6 @@ from botocore.exceptions import ClientError
 NAMESPACE = "Shop/Orders"
 START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
 END = START + timedelta(minutes=30)
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
-    ],
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,31 +63,6 @@ def refused(cloudwatch, *queries):
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert error["Error"]["Code"] == "ValidationError"
     return error["Error"]["Message"]
-
-
-@pytest.fixture(scope="module")
-def cloudwatch(front, client):
-    return client("cloudwatch", front)
-
-
-@pytest.fixture
-def role(aws, client):
-    """Return a function that gives a role some rights and returns its key, secret and token."""
-    iam, sts = client("iam", aws), client("sts", aws)
-    name = f"reader-{datetime.now(UTC):%H%M%S%f}"
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
-
-    def assume(*actions):
-        if actions:
-            policy = {
-                "Version": "2012-10-17",
-                "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}],
-            }
-            iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
-        given = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-        return given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
-
-    return assume
 
 
 def test_expressions_are_evaluated(cloudwatch):

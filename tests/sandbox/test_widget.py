@@ -2,7 +2,6 @@ import contextlib
 import gc
 import io
 import json
-import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -26,12 +25,6 @@ REGION = "ap-northeast-1"
 NAMESPACE = "RDS/RECORDS"
 USERS = [NAMESPACE, "USERS", "RDS", "RECORDS"]
 HERE = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
-    ],
-}
 
 
 def parse(**fields):
@@ -545,27 +538,6 @@ def data(aws, client):
             for index in range(1, 20)
         ],
     )
-
-
-@pytest.fixture(scope="module")
-def cloudwatch(front, client):
-    return client("cloudwatch", front)
-
-
-@pytest.fixture
-def role(aws, client):
-    iam, sts = client("iam", aws), client("sts", aws)
-    name = f"drawer-{time.time_ns()}"
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
-
-    def assume(action):
-        statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy)
-        given = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-        return given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
-
-    return assume
 
 
 def image(cloudwatch, **fields):
