@@ -7,7 +7,7 @@ Terraform and lambroll put into them is not these modules' business.
 
 import json
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,8 +46,6 @@ class Stack:
 
     port: int = 4600
     root: Path = ROOT
-    sandbox_app: str = field(default="sandbox.app:app", repr=False)
-    sandbox_path: Path = field(default=ROOT / "local", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a base port that leaves no room for the four."""

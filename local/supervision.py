@@ -7,10 +7,11 @@ from pathlib import Path
 
 import database
 import processes
-from stack import REGION, Stack, StackError
+from stack import REGION, ROOT, Stack, StackError
 from supervisor_api import USER
 
 MACKEREL_SERVICES = ("ore-no-service",)
+SANDBOX = ROOT / "local/sandbox"
 
 
 def base_environment(stack: Stack) -> dict[str, str]:
@@ -58,13 +59,13 @@ def configuration(stack: Stack) -> str:
         "SANDBOX_MACKEREL_SERVICES": ",".join(MACKEREL_SERVICES),
         "SANDBOX_SLACK_BOT_TOKEN": known.slack_bot_token,
         # Changed code is a changed configuration, so the next start restarts the sandbox.
-        "SANDBOX_CODE": _digest(stack.sandbox_path),
+        "SANDBOX_CODE": _digest(SANDBOX),
     }
     # -P: a program's working folder is no place to import from.
     aws = [str(stack.root / ".local/ministack/bin/python"), "-P", "-m", "ministack"]
     uvicorn = [
-        *(sys.executable, "-P", "-m", "uvicorn", "--app-dir", str(stack.sandbox_path)),
-        *("--host", "127.0.0.1", "--port", str(stack.sandbox_port), stack.sandbox_app),
+        *(sys.executable, "-P", "-m", "uvicorn", "--app-dir", str(SANDBOX.parent)),
+        *("--host", "127.0.0.1", "--port", str(stack.sandbox_port), "sandbox.app:app"),
     ]
     user = "user = root\n" if os.geteuid() == 0 else ""  # it warns of running as root unasked
     parts = [
@@ -130,7 +131,7 @@ def _quote(word: str) -> str:
 
 def _digest(folder: Path) -> str:
     total = hashlib.sha256()
-    for path in sorted((folder / "sandbox").rglob("*")):
+    for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             total.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()[:16]

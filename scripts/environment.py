@@ -49,7 +49,8 @@ def variables(env: str) -> dict[str, str]:
         stack = Stack.current()
         return common | stack.environment() | _estate(stack)
     lock = ROOT / "terraform/.terraform.lock.hcl"
-    return common | terraform_cli.environment(ROOT / f".local/terraform-{env}", lock=lock)
+    data_dir = terraform_cli.data_dir_of(env, Stack.current().folder)
+    return common | terraform_cli.environment(data_dir, lock=lock)
 
 
 def shell(env: str) -> dict[str, str]:
@@ -70,7 +71,12 @@ def outputs(env: str, key: str | None = None) -> dict[str, Any]:
     place = backend(env)
     try:
         found = client(env, "s3").get_object(Bucket=place["bucket"], Key=key or place["key"])
-    except (ClientError, EndpointConnectionError):
+    except EndpointConnectionError:
+        return {}
+    except ClientError as error:
+        # Expired credentials, say, are not the same as an empty account.
+        if error.response["Error"]["Code"] not in ("NoSuchBucket", "NoSuchKey"):
+            raise
         return {}
     return {n: output["value"] for n, output in json.loads(found["Body"].read())["outputs"].items()}
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import isodate
 
-from common.cloudwatch import Metric, Window, aligned, identified
+from common.cloudwatch import Metric, Window, aligned, check_period, check_stat, identified
 from common.events import require
 
 RANGES = {"day": "P1D", "week": "P7D", "month": "P1M", "3months": "P3M"}
@@ -93,7 +93,8 @@ class Graph:
         for name in ("width", "height"):
             pixels = getattr(self, name)
             require(100 <= pixels <= 2000, name, pixels, "100 to 2000 (pixels)")
-        GraphMetric(namespace="n", metric="m", stat=self.stat, period=self.period)
+        check_stat(self.stat)
+        check_period(self.period)
 
     def window(self, now: datetime) -> Window:
         """Return the time that the picture shows; months are counted in the zone of `now`."""

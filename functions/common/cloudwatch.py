@@ -25,6 +25,18 @@ _STAT = re.compile(
 )
 
 
+def check_stat(stat: str | None) -> None:
+    """Raise InvalidEvent for what is no statistic of CloudWatch's; None is not given yet."""
+    takes = "a statistic such as Sum or p99"
+    require(stat is None or _STAT.fullmatch(stat), "stat", stat, takes)
+
+
+def check_period(period: int | None) -> None:
+    """Raise InvalidEvent for what is no period of CloudWatch's (seconds); None is not given yet."""
+    fits = period is None or period in (1, 5, 10, 30) or (period > 0 and period % 60 == 0)
+    require(fits, "period", period, "1, 5, 10, 30 or a multiple of 60 (seconds)")
+
+
 @dataclass(frozen=True)
 class FromParameter:
     """A value that is kept in SSM: `{"parameter": "NAME"}`."""
@@ -57,20 +69,8 @@ class Metric:
             self.id,
             "letters, digits and _, beginning with a small letter",
         )
-        require(
-            self.period is None
-            or self.period in (1, 5, 10, 30)
-            or (self.period > 0 and self.period % 60 == 0),
-            "period",
-            self.period,
-            "1, 5, 10, 30 or a multiple of 60 (seconds)",
-        )
-        require(
-            self.stat is None or _STAT.fullmatch(self.stat),
-            "stat",
-            self.stat,
-            "a statistic such as Sum or p99",
-        )
+        check_period(self.period)
+        check_stat(self.stat)
         named = {"namespace": self.namespace, "metric": self.metric}
         if self.expression is not None:
             require(self.expression.strip(), "expression", self.expression, "metric math")

@@ -34,17 +34,18 @@ def data(header: Header, result: Result, at: datetime) -> list[dict[str, Any]]:
     other columns are dimensions beside those of the header. Raises InvalidResult.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
     """
-    _check_columns(header, result)
+    named = _metrics(header, result)
+    _check_columns(header, result, named)
     _check_names(header, result)
+    metrics = [column for column in result.columns if column in named]
     found = []
     seen = set()
     for row in result.rows:
         values = dict(zip(result.columns, row, strict=True))
-        metrics = [column for column in result.columns if column in _metrics(header, result)]
         dimensions = header.dimensions | {
             column: _dimension(column, value)
             for column, value in values.items()
-            if column not in metrics
+            if column not in named
         }
         if len(dimensions) > _MOST_DIMENSIONS:
             raise InvalidResult(f"{len(dimensions)} dimensions, CloudWatch takes 30")
@@ -70,7 +71,7 @@ def _metrics(header: Header, result: Result) -> set[str]:
     return {c for c, numeric in zip(result.columns, result.numeric, strict=True) if numeric}
 
 
-def _check_columns(header: Header, result: Result) -> None:
+def _check_columns(header: Header, result: Result, metrics: set[str]) -> None:
     if not result.rows:
         raise InvalidResult("no rows: a query gives one at least")
     if len(result.rows) > MOST_ROWS:
@@ -79,7 +80,6 @@ def _check_columns(header: Header, result: Result) -> None:
     twice |= header.dimensions.keys() & set(result.columns)
     if twice:
         raise InvalidResult(f"named twice: {', '.join(sorted(twice))}")
-    metrics = _metrics(header, result)
     if unknown := metrics - set(result.columns):
         raise InvalidResult(f"metrics: no such column: {', '.join(sorted(unknown))}")
     for column, numeric, value in zip(result.columns, result.numeric, result.rows[0], strict=True):
