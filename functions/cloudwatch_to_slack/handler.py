@@ -16,13 +16,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cloudwatch_to_slack import graphs
 from cloudwatch_to_slack.findings import Part, find
 from cloudwatch_to_slack.graphs import Graph
-from cloudwatch_to_slack.slack import Picture, Slack
 from cloudwatch_to_slack.widget import widget
 from cloudwatch_to_slack.words import Language, comment
 from common import aws, failures, logs, parameters
 from common.cloudwatch import read_all
 from common.events import parse, require
 from common.parameters import ParameterError
+from common.slack import Picture, Slack
 
 # CloudWatch draws 20 graphs a second for an account: enough for this many at a time.
 AT_A_TIME = 4

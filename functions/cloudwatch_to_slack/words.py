@@ -7,6 +7,7 @@ from typing import Literal
 
 from cloudwatch_to_slack.findings import Finding, Part, number
 from cloudwatch_to_slack.graphs import Graph
+from common.slack import escaped
 
 Language = Literal["ja", "en"]
 
@@ -100,11 +101,3 @@ def _against(target: float, latest: float, words: _Words) -> str:
 def _clock(time: datetime, now: datetime) -> str:
     local = time.astimezone(now.tzinfo)
     return f"{local:%H:%M}" if local.date() == now.date() else f"{local:%m-%d %H:%M}"
-
-
-def escaped(text: str) -> str:
-    """Return text as Slack wants it, where & < > have a meaning of their own.
-
-    https://docs.slack.dev/messaging/formatting-message-text
-    """
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -11,7 +11,7 @@ from typing import Any
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import aws, failures, logs, parameters
+from common import aws, failures, logs, mysql, parameters
 from common.batches import pack, send
 from common.cloudwatch import refuses
 from common.events import parse, require
@@ -55,7 +55,7 @@ def handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001
     """
     request = parse(Event, event)
     path = parameters.path(request.environment, request.path_to_parameter)
-    settings = database.Settings.of(parameters.read(path, database.PARAMETERS))
+    settings = mysql.Settings.of(parameters.read(path, mysql.PARAMETERS))
     names = request.queries or queries.names()
     now = datetime.now(UTC)
 

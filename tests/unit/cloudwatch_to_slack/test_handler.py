@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from cloudwatch_to_slack.handler import NoData, handler
-from cloudwatch_to_slack.slack import Picture, Slack, SlackError
 from common import aws, http
 from common.events import InvalidEvent
 from common.failures import RunFailed
+from common.slack import Picture, Slack, SlackError
 
 API = "https://slack.com/api/"
 UPLOAD = "https://files.slack.com/upload/v1/secret-address?key=secret"

@@ -5,10 +5,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from common import aws
 from common.events import InvalidEvent
 from common.failures import RunFailed
+from common.mysql import PARAMETERS, Settings
 from common.parameters import ParameterError
-from db_to_cloudwatch import database, queries
 from db_to_cloudwatch import handler as module
-from db_to_cloudwatch.database import PARAMETERS
+from db_to_cloudwatch import queries
 from db_to_cloudwatch.handler import handler
 from db_to_cloudwatch.metrics import Result
 
@@ -156,5 +156,5 @@ def test_a_missing_parameter_is_named(cloudwatch, monkeypatch):
 
 
 def test_a_password_is_in_no_text():
-    settings = database.Settings("h", 1, "n", "u", "the-password", "off")
+    settings = Settings("h", 1, "n", "u", "the-password", "off")
     assert "the-password" not in repr(settings)

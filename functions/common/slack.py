@@ -1,4 +1,4 @@
-"""Send several files as one message, by today's upload in three steps.
+"""Post to Slack: a message, or several files as one message, by today's upload in three steps.
 
 https://docs.slack.dev/messaging/working-with-files
 """
@@ -38,7 +38,7 @@ class Picture:
 
 
 class Slack:
-    """The upload in three steps.
+    """One app's calls. Files are uploaded in three steps.
 
     `upload` (an address for the bytes, then the bytes) may be repeated: a file that is never
     completed is seen by nobody. `complete` makes the message, and is not repeated where Slack may
@@ -51,6 +51,13 @@ class Slack:
         self._base = os.environ.get("SLACK_API_BASE", "https://slack.com/api/")
         self._token = token
         self._http = Http("Slack", deadline=deadline)
+
+    def post(self, channel: str, text: str) -> None:
+        """Post a message in mrkdwn; tried again where it may have been heard. Raises SlackError.
+
+        https://docs.slack.dev/reference/methods/chat.postMessage
+        """
+        self._call("chat.postMessage", {"channel": channel, "text": text})
 
     def upload(self, picture: Picture) -> dict[str, str]:
         """Bring one file to Slack; returns what `complete` takes. Raises SlackError."""
@@ -105,3 +112,11 @@ class _MaybeDone(SlackError):
 def _without_query(error: Exception) -> str:
     # An upload's address is a key to it.
     return str(error).split("?", 1)[0]
+
+
+def escaped(text: str) -> str:
+    """Return text as Slack wants it, where & < > have a meaning of their own.
+
+    https://docs.slack.dev/messaging/formatting-message-text
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

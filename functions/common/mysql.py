@@ -1,0 +1,96 @@
+"""One warm connection to MySQL or MariaDB, for reading only."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pymysql
+from pymysql.cursors import Cursor
+
+from common.parameters import Parameters
+
+PARAMETERS = {f"DATABASE_{name}" for name in ("HOST", "PORT", "NAME", "USER", "PASSWORD", "CA")}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the database is. `ca` is the PEM that its certificate must lead to, or `off`."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str = field(repr=False)
+    ca: str
+
+    @classmethod
+    def of(cls, parameters: Parameters) -> "Settings":
+        """Take the settings from SSM. Raises ParameterError."""
+        return cls(
+            host=parameters["DATABASE_HOST"],
+            port=int(parameters["DATABASE_PORT"]),
+            name=parameters["DATABASE_NAME"],
+            user=parameters["DATABASE_USER"],
+            password=parameters["DATABASE_PASSWORD"],
+            ca=parameters["DATABASE_CA"],
+        )
+
+
+_warm: dict[tuple[Settings, int], pymysql.Connection] = {}
+
+
+@contextmanager
+def reading(settings: Settings, *, seconds: int, rows: int, longest: int) -> Iterator[Cursor]:
+    """Give a cursor in a read-only transaction.
+
+    The server ends a statement after `seconds` and gives at most `rows` of its rows. `longest` is
+    the most seconds that any reader of this connection takes. Raises pymysql.MySQLError with the
+    database's message.
+    """
+    with _connection(settings, longest).cursor() as cursor:
+        # MariaDB's limit is in seconds, MySQL's in milliseconds:
+        # https://mariadb.com/kb/en/server-system-variables/#max_statement_time
+        # https://dev.mysql.com/doc/refman/8.0/en/server-system-variables.html
+        if "MariaDB" in cursor.connection.get_server_info():
+            limit, value = "max_statement_time", seconds
+        else:
+            limit, value = "max_execution_time", seconds * 1000
+        cursor.execute(f"SET SESSION {limit} = %s, sql_select_limit = %s", [value, rows])
+        cursor.execute("START TRANSACTION READ ONLY")
+        try:
+            yield cursor
+        finally:
+            if cursor.connection.open:
+                cursor.execute("ROLLBACK")
+
+
+def _connection(settings: Settings, longest: int) -> pymysql.Connection:
+    connection = _warm.pop((settings, longest), None)
+    try:
+        if connection is not None:
+            connection.ping(reconnect=False)
+    except pymysql.MySQLError:
+        # The server closes what was idle for wait_timeout, or was restarted.
+        connection = None
+    if connection is None:
+        connection = _connect(settings, longest)
+    _warm[settings, longest] = connection
+    return connection
+
+
+def _connect(settings: Settings, longest: int) -> pymysql.Connection:
+    tls = None if settings.ca == "off" else ssl.create_default_context(cadata=settings.ca)
+    return pymysql.connect(
+        host=settings.host,
+        port=settings.port,
+        database=settings.name,
+        user=settings.user,
+        password=settings.password,
+        ssl=tls,
+        charset="utf8mb4",
+        connect_timeout=5,
+        # Longer than the time limit on the server, which is the one to end a slow query.
+        read_timeout=longest + 5,
+        write_timeout=10,
+    )
