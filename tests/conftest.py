@@ -1,15 +1,26 @@
+import contextlib
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 import lifecycle
 import processes
 from stack import ROOT, Stack
 from tests.support import free_port, serving
 
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 FIRST_PORT = 5100
 MINISTACK = Path(os.environ.get("MIMAMORI_MINISTACK") or ROOT / ".local/ministack/bin/ministack")
 
@@ -56,3 +67,50 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     with serving([MINISTACK], environ, health=f"{url}/_ministack/health", log=folder / "log"):
         yield url
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    program = shutil.which("chromium")
+    if not program and os.environ.get("CI") != "true":
+        pytest.skip("Chromium is not installed: the page was not looked at")
+    assert program, "Chromium is not installed"
+    # What it keeps of itself goes into a home of its own, not into the person's.
+    home = str(tmp_path_factory.mktemp("chromium"))
+    environ = os.environ | {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS, env=environ)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def look(chromium):
+    """Return a function that opens a page; at the end nothing odd may have happened on any."""
+    odd, asked, origins = [], [], []
+    with contextlib.ExitStack() as contexts:
+
+        def open_page(server, path="/", **options):
+            options = {"viewport": {"width": 1000, "height": 800}, **options}
+            context = chromium.new_context(**options)
+            contexts.callback(context.close)
+            page = context.new_page()
+            page.on("console", lambda m: odd.append(m.text) if m.type == "error" else None)
+            page.on("pageerror", lambda error: odd.append(str(error)))
+            page.on("dialog", lambda dialog: (odd.append(dialog.message), dialog.dismiss()))
+            page.on("request", lambda request: asked.append(request.url))
+            for pattern, picture in open_page.played.items():
+                page.route(pattern, functools.partial(_play, picture))
+            origins.append(server.url)
+            page.goto(server.url + path)
+            return page
+
+        open_page.odd, open_page.asked = odd, asked
+        open_page.played = {}  # pictures (PNG) by the pattern of their address
+        yield open_page
+    assert odd == []
+    assert [url for url in asked if not url.startswith(tuple(origins))] == []
+
+
+def _play(picture, route):
+    route.fulfill(body=picture, content_type="image/png")

@@ -4,8 +4,9 @@
 what each played service asks for in its `play`.
 """
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -14,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import cloudwatch, faults, inbox, mackerel, page, slack
+from sandbox import cloudwatch, faults, inbox, mackerel, page, phones, slack, twilio
 from sandbox.service import setting
+from sandbox.switchboard import open_switchboard
 
 # A new module of services has a `play`, which returns them, and its line here.
 PLAYED = (
@@ -28,18 +30,28 @@ PLAYED = (
 def build(environ: Mapping[str, str]) -> Starlette:
     """Put the app together; RuntimeError names an environment variable that is missing."""
     items = inbox.open_inbox(Path(setting(environ, "SANDBOX_DIR")))
+    switchboard = open_switchboard(items, environ)
     services = [service for play in PLAYED for service in play(items, environ)]
+    services += twilio.play(switchboard, environ)
     pending = faults.Faults()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await switchboard.close()
+
     return Starlette(
         routes=[
             Route("/health", _health, methods=["GET"]),
-            *page.routes(items, environ),
+            *page.routes(items, environ, switchboard),
             *inbox.routes(items),
+            *phones.routes(switchboard),
             *slack.file_routes(environ),
             *faults.routes(pending, services),
             *(route for service in services for route in service.routes),
         ],
         middleware=[Middleware(faults.Gate, services=services, faults=pending)],
+        lifespan=lifespan,
     )
 
 

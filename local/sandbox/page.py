@@ -1,10 +1,11 @@
-"""The first page: what was sent to the outside world, and which functions ran, for people.
+"""The first page: phones that ring, what the functions sent, and how they ran, for people.
 
 Every channel may have a template of its own, `templates/channels/<channel>.html`, with the macro
 `item(item)`, and, where wanted, `head(page)` (what stands above its items) and `fold` (whether
 items in a row are folded into one on the page of all). Others are shown plainly.
 
-The page's script asks for the page again, with its ETag, and puts in what has changed.
+The page's script asks for the page again, with its ETag, and puts in what has changed. The phones
+are answered by the switchboard's own routes.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from sandbox.charts import TOKYO, Chart, draw
 from sandbox.inbox import Inbox, Item, bad_field
 from sandbox.runs import Runs, Seen, newest_failures, reader
 from sandbox.service import setting
+from sandbox.switchboard import Phone, Switchboard
 
 _HERE = Path(__file__).parent
 _ITEMS = 100  # a channel; older ones are a link away
@@ -50,7 +52,7 @@ _HEADERS = {
 }
 
 
-def routes(inbox: Inbox, environ: Mapping[str, str]) -> list[BaseRoute]:
+def routes(inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard) -> list[BaseRoute]:
     """Return `GET /?channel=&before=` and what it is made of under `/static`.
 
     `before` is an item's id: the page of those before it. SANDBOX_AWS_ENDPOINT is where the
@@ -69,7 +71,9 @@ def routes(inbox: Inbox, environ: Mapping[str, str]) -> list[BaseRoute]:
             drawn[newest] = draw((post.body for post in posts), time.time())
         return drawn[newest]
 
-    def render(chosen: str | None, before: int | None, seen: Seen, tag: str) -> str:
+    def render(
+        chosen: str | None, before: int | None, seen: Seen, phones: Sequence[Phone], tag: str
+    ) -> str:
         counts = inbox.counts()
         channels = [chosen] if chosen else list(counts)
         items = [
@@ -93,6 +97,8 @@ def routes(inbox: Inbox, environ: Mapping[str, str]) -> list[BaseRoute]:
             "groups": _groups(items, templates, fold=not chosen),
             "charts": shown,
             "several": len({chart.service for chart in shown}) > 1,
+            "phones": phones,
+            "ringing": [phone for phone in phones if phone.call and phone.call.status == "ringing"],
             "seen": seen,
             "failures": newest_failures(seen),
         }
@@ -106,12 +112,15 @@ def routes(inbox: Inbox, environ: Mapping[str, str]) -> list[BaseRoute]:
         if given is not None and not re.fullmatch(r"[0-9]{1,18}", given):
             return bad_field("before", "an item's id", given)
         seen = await runs.latest()
-        tag = _tag(inbox.counts(), inbox.items(limit=1), seen, len(newest_failures(seen)))
+        # Taken here and not in render, which runs in a thread, beside the calls.
+        phones = switchboard.phones()
+        failures = len(newest_failures(seen))
+        tag = _tag(inbox.counts(), inbox.items(limit=1), seen, failures, switchboard.version)
         headers = {**_HEADERS, "ETag": f'"{tag}"'}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         before = int(given) if given else None
-        html = await run_in_threadpool(render, chosen, before, seen, tag)
+        html = await run_in_threadpool(render, chosen, before, seen, phones, tag)
         return HTMLResponse(html, headers=headers)
 
     return [

@@ -17,6 +17,9 @@ from tests.support import free_port, serving
 
 KEY = "a-key-of-the-tests"
 SERVICE = "ore-no-service"
+ACCOUNT, AUTH_TOKEN = "AC" + "0123456789abcdef" * 2, "auth-token-of-the-tests"
+CALLER, AOI, REN = "+815000000000", "+819000000001", "+819000000002"
+PHONES = [{"number": AOI, "name": "佐藤 葵"}, {"number": REN, "name": "鈴木 蓮"}]
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -57,6 +60,10 @@ def start_sandbox():
             "SANDBOX_AWS_ENDPOINT": aws,
             "SANDBOX_MACKEREL_API_KEY": KEY,
             "SANDBOX_MACKEREL_SERVICES": f"{SERVICE},other",
+            "SANDBOX_TWILIO_ACCOUNT_SID": ACCOUNT,
+            "SANDBOX_TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "SANDBOX_TWILIO_NUMBERS": CALLER,
+            "SANDBOX_PHONES": json.dumps(PHONES),
             **extra,
         }
         command = [

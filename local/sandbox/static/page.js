@@ -2,11 +2,13 @@
 
 // News: ask for this page again with its tag, and put in what has changed, so that whatever is
 // open, focused or scrolled stays as it is. A sandbox that is away is asked again until it is back.
-const SECONDS = { seen: 1.5, hidden: 10 };
+const SECONDS = { call: 0.5, seen: 1.5, hiddenWithPhones: 2, hidden: 10 };
+const PARTS = "[data-live]:not([data-live] *)"; // those in no other one
 const state = document.getElementById("state");
 const source = new Map();
 let tag = document.documentElement.dataset.tag;
 let timer;
+let asked = Promise.resolve();
 
 function remember(root) {
   for (const part of root.querySelectorAll("[data-live] > [id]")) source.set(part.id, part.outerHTML);
@@ -17,6 +19,11 @@ function renew(part, fresh) {
   const nodes = [...fresh.children].map((child) => {
     const old = had.get(child.id);
     if (old && source.get(child.id) === child.outerHTML) return old;
+    if (old?.matches("[data-live]") && child.matches("[data-live]")) {
+      for (const { name, value } of child.attributes) old.setAttribute(name, value);
+      renew(old, child);
+      return old;
+    }
     const node = document.importNode(child, true);
     if (!old) node.classList.add("new");
     for (const details of [node, ...node.querySelectorAll("details[id]")]) {
@@ -34,7 +41,8 @@ function renew(part, fresh) {
 
 function put(fresh) {
   const focused = document.activeElement?.id;
-  for (const part of document.querySelectorAll("[data-live]")) {
+  const phone = document.activeElement?.closest(".phone")?.id;
+  for (const part of document.querySelectorAll(PARTS)) {
     const other = fresh.getElementById(part.id);
     if (other) renew(part, other);
     else part.replaceChildren();
@@ -42,14 +50,28 @@ function put(fresh) {
   source.clear();
   remember(fresh);
   if (focused && document.activeElement?.id !== focused) {
-    document.getElementById(focused)?.focus({ preventScroll: true });
+    // A button that is gone (Answer) leaves the focus to its phone.
+    const next = document.getElementById(focused) ?? document.getElementById(phone);
+    next?.focus({ preventScroll: true });
   }
   document.title = fresh.title;
   document.querySelector("link[rel=icon]").href = fresh.querySelector("link[rel=icon]").href;
   tag = fresh.documentElement.dataset.tag;
 }
 
-async function look() {
+function pace() {
+  if (document.querySelector(".phone:not(.idle)")) return SECONDS.call;
+  if (!document.hidden) return SECONDS.seen;
+  return document.querySelector(".phone") ? SECONDS.hiddenWithPhones : SECONDS.hidden;
+}
+
+// One question after another: an old answer never overtakes a new one.
+function look() {
+  asked = asked.then(ask);
+  return asked;
+}
+
+async function ask() {
   clearTimeout(timer);
   try {
     const answer = await fetch(location.href, {
@@ -60,7 +82,7 @@ async function look() {
     if (answer.status === 200) {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       // A part that this page was opened without (the first chart) needs the page anew.
-      const parts = [...fresh.querySelectorAll("[data-live]")];
+      const parts = [...fresh.querySelectorAll(PARTS)];
       if (parts.some((part) => !document.getElementById(part.id))) return location.reload();
       put(fresh);
     } else if (answer.status !== 304) throw new Error(answer.statusText);
@@ -69,7 +91,7 @@ async function look() {
     say("lost", "Not connected, trying again");
   }
   clearTimeout(timer);
-  timer = setTimeout(look, 1000 * (document.hidden ? SECONDS.hidden : SECONDS.seen));
+  timer = setTimeout(look, 1000 * pace());
 }
 
 function say(kind, words) {
@@ -80,7 +102,7 @@ function say(kind, words) {
 
 remember(document);
 say("live", "Live");
-timer = setTimeout(look, 1000 * SECONDS.seen);
+timer = setTimeout(look, 1000 * pace());
 document.addEventListener("visibilitychange", () => document.hidden || look());
 
 // A failure's link opens what it leads to.
@@ -109,4 +131,7 @@ document.addEventListener("click", (event) => {
 viewer.addEventListener("click", (event) => {
   if (event.target === viewer || event.target.closest("#viewer-close")) viewer.close();
 });
-viewer.addEventListener("close", () => document.getElementById(opener)?.focus());
+viewer.addEventListener("close", () => {
+  // The browser gives the focus back by itself, except to a link that came anew meanwhile.
+  if (document.activeElement === document.body) document.getElementById(opener)?.focus();
+});
