@@ -4,12 +4,9 @@ module "cloudwatch_to_slack" {
   name              = "cloudwatch_to_slack"
   context           = local.context
   schedules         = var.cloudwatch_to_slack.schedules
-  shared_parameters = keys(local.cognito_parameters)
+  shared_parameters = keys(merge(local.cognito_parameters, local.slack_parameters))
 
-  parameters = merge(
-    { for name, value in var.cloudwatch_to_slack.parameters : name => { value = value } },
-    { SLACK_BOT_TOKEN = { secret = true } },
-  )
+  parameters = { for name, value in var.cloudwatch_to_slack.parameters : name => { value = value } }
 
   statements = [
     # CloudWatch knows no resource, and no condition, to narrow either by.

@@ -2,7 +2,7 @@
 
 locals {
   # What such a function calls. Its log lines do not pass through the VPC.
-  endpoint_services = var.interface_endpoints ? toset(["monitoring", "ssm"]) : toset([])
+  endpoint_services = var.vpc_endpoints ? toset(["monitoring", "ssm"]) : toset([])
 
   vpc = {
     subnet_ids         = var.network.subnet_ids
@@ -49,8 +49,19 @@ resource "aws_vpc_security_group_egress_rule" "functions_to_https" {
   to_port           = 443
 }
 
+resource "aws_vpc_security_group_egress_rule" "functions_to_prefix_lists" {
+  for_each = var.https_egress_prefix_list_ids
+
+  security_group_id = aws_security_group.functions.id
+  description       = "AWS APIs through what the environment brings"
+  prefix_list_id    = each.value
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+}
+
 resource "aws_security_group" "endpoints" {
-  count = var.interface_endpoints ? 1 : 0
+  count = var.vpc_endpoints ? 1 : 0
 
   name        = "${local.prefix}endpoints"
   description = "Interface endpoints of AWS APIs"
@@ -60,7 +71,7 @@ resource "aws_security_group" "endpoints" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "functions_to_endpoints" {
-  count = var.interface_endpoints ? 1 : 0
+  count = var.vpc_endpoints ? 1 : 0
 
   security_group_id            = aws_security_group.functions.id
   description                  = "AWS APIs"
@@ -71,7 +82,7 @@ resource "aws_vpc_security_group_egress_rule" "functions_to_endpoints" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints_from_functions" {
-  count = var.interface_endpoints ? 1 : 0
+  count = var.vpc_endpoints ? 1 : 0
 
   security_group_id            = aws_security_group.endpoints[0].id
   description                  = "${local.prefix}functions"
@@ -93,4 +104,27 @@ resource "aws_vpc_endpoint" "api" {
   private_dns_enabled = true
 
   tags = { Name = "${local.prefix}${each.value}" }
+}
+
+# DynamoDB's costs nothing, and is reached by the subnets' routes.
+resource "aws_vpc_endpoint" "dynamodb" {
+  count = var.vpc_endpoints ? 1 : 0
+
+  vpc_id            = var.network.vpc_id
+  service_name      = "com.amazonaws.${data.aws_region.current.name}.dynamodb"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = var.network.route_table_ids
+
+  tags = { Name = "${local.prefix}dynamodb" }
+}
+
+resource "aws_vpc_security_group_egress_rule" "functions_to_dynamodb" {
+  count = var.vpc_endpoints ? 1 : 0
+
+  security_group_id = aws_security_group.functions.id
+  description       = "DynamoDB"
+  prefix_list_id    = aws_vpc_endpoint.dynamodb[0].prefix_list_id
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
 }

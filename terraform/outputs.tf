@@ -4,10 +4,26 @@ output "functions" {
     cloudwatch_to_mackerel = module.cloudwatch_to_mackerel.contract
     cloudwatch_to_slack    = module.cloudwatch_to_slack.contract
     db_to_cloudwatch       = module.db_to_cloudwatch.contract
+    phone_call             = module.phone_call.contract
+    phone_callback         = module.phone_callback.contract
+    phone_sweep            = module.phone_sweep.contract
   }
 
   precondition {
     condition     = alltrue([for namespace in local.db_to_cloudwatch_namespaces : namespace != null])
     error_message = "No line namespace = \"…\" at the head of functions/db_to_cloudwatch/queries/: ${join(", ", [for file, namespace in local.db_to_cloudwatch_namespaces : file if namespace == null])}"
+  }
+}
+
+output "phone_escalation" {
+  description = <<-EOT
+    Where the phone escalation is reached: base_url, callers (name => id of the API key, whose value
+    `aws apigateway get-api-key --include-value` tells), alarm_topics (name => ARN), table.
+  EOT
+  value = {
+    base_url     = local.phone_base_url
+    callers      = { for name, key in aws_api_gateway_api_key.caller : name => key.id }
+    alarm_topics = { for name, topic in aws_sns_topic.phone : name => topic.arn }
+    table        = aws_dynamodb_table.phone_escalation.name
   }
 }

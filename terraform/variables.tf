@@ -42,13 +42,16 @@ variable "log_retention_days" {
 
 variable "network" {
   type = object({
-    vpc_id     = string
-    subnet_ids = set(string)
+    vpc_id          = string
+    subnet_ids      = set(string)
+    route_table_ids = optional(set(string), [])
   })
   description = <<-EOT
     Where the functions that read the database run.
     - `vpc_id`: the VPC of the database.
     - `subnet_ids`: private subnets in it, two or more in different zones.
+    - `route_table_ids`: the subnets' route tables, which learn the way to DynamoDB; needed with
+      `vpc_endpoints` only.
   EOT
   nullable    = false
 
@@ -60,14 +63,24 @@ variable "network" {
     condition     = length(var.network.subnet_ids) > 0 && alltrue([for id in var.network.subnet_ids : startswith(id, "subnet-")])
     error_message = "network.subnet_ids: at least one id of a subnet, subnet-…"
   }
+  validation {
+    condition     = alltrue([for id in var.network.route_table_ids : startswith(id, "rtb-")])
+    error_message = "network.route_table_ids: ids of route tables, rtb-…"
+  }
+  validation {
+    condition     = !var.vpc_endpoints || length(var.network.route_table_ids) > 0
+    error_message = "network.route_table_ids: vpc_endpoints needs the subnets' route tables, for DynamoDB."
+  }
 }
 
-variable "interface_endpoints" {
+variable "vpc_endpoints" {
   type        = bool
   description = <<-EOT
-    Whether to make interface endpoints for what the functions in the VPC call (CloudWatch, SSM).
-    False where the VPC has such endpoints or a NAT gateway already: two endpoints of one service
-    cannot both have the private DNS name. Then `https_egress_cidr_blocks` says where they are.
+    Whether to make endpoints for what the functions in the VPC call: interface endpoints of
+    CloudWatch and SSM, and a gateway endpoint of DynamoDB. False where the VPC has such endpoints
+    or a NAT gateway already: two interface endpoints of one service cannot both have the private
+    DNS name, nor two gateway endpoints the same route table. Then `https_egress_cidr_blocks`, and
+    `https_egress_prefix_list_ids` for a gateway endpoint, say where they are.
   EOT
   nullable    = false
 }
@@ -86,8 +99,23 @@ variable "https_egress_cidr_blocks" {
     error_message = "https_egress_cidr_blocks: IPv4 blocks such as 10.0.0.0/16."
   }
   validation {
-    condition     = var.interface_endpoints || length(var.https_egress_cidr_blocks) > 0
-    error_message = "https_egress_cidr_blocks: without interface_endpoints it must say where CloudWatch and SSM are to be reached."
+    condition     = var.vpc_endpoints || length(var.https_egress_cidr_blocks) > 0
+    error_message = "https_egress_cidr_blocks: without vpc_endpoints it must say where CloudWatch and SSM are to be reached."
+  }
+}
+
+variable "https_egress_prefix_list_ids" {
+  type        = set(string)
+  description = <<-EOT
+    AWS's lists of addresses that the functions in the VPC may go to on port 443: DynamoDB's, where
+    the environment brings a gateway endpoint.
+  EOT
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.https_egress_prefix_list_ids : startswith(id, "pl-")])
+    error_message = "https_egress_prefix_list_ids: ids of prefix lists, pl-…"
   }
 }
 
@@ -180,4 +208,77 @@ variable "db_to_cloudwatch" {
   })
   description = "`schedules`: as in cloudwatch_to_mackerel."
   nullable    = false
+}
+
+variable "api_base_url" {
+  type        = string
+  description = <<-EOT
+    Where an API is reached, without a slash at its end; `{api_id}` and `{stage}` in it are replaced.
+    Null: the address that API Gateway gives to its stage. Twilio signs this address, so it must be
+    the one that is called from outside.
+  EOT
+  default     = null
+
+  validation {
+    condition     = var.api_base_url == null || can(regex("^https?://([^\\s/?#{}]|\\{(api_id|stage)\\})+(/([^\\s/?#{}]|\\{(api_id|stage)\\})+)*$", var.api_base_url))
+    error_message = "api_base_url: an address such as https://phone.example.com/v1, without a query and without a slash at its end; it knows {api_id} and {stage}."
+  }
+}
+
+variable "api_gateway_account_role" {
+  type        = bool
+  description = <<-EOT
+    Whether to give API Gateway a role to write logs by. An account has one for all of its APIs in a
+    region: false where something else, or another environment, sets it.
+  EOT
+  default     = true
+  nullable    = false
+}
+
+variable "phone_escalation" {
+  type = object({
+    env_type = string
+    timezone = optional(string, "Asia/Tokyo")
+    callers = map(object({
+      rate_limit    = number
+      burst_limit   = number
+      quota_per_day = number
+    }))
+    alarm_topics = optional(map(object({
+      group_id = string
+    })), {})
+  })
+  description = <<-EOT
+    - `env_type`: production, or verification, where only the numbers of the rehearsal set ring.
+    - `timezone`: of the times that are said, and of the days that a rotation is valid for.
+    - `callers`: name to what a monitoring system may do with its key: `rate_limit` requests a second
+      in the long run, `burst_limit` at once, `quota_per_day` from midnight to midnight UTC.
+    - `alarm_topics`: name to the group that an alarm sent to this SNS topic calls, by its `group_id`.
+  EOT
+  nullable    = false
+
+  validation {
+    condition     = contains(["verification", "production"], var.phone_escalation.env_type)
+    error_message = "phone_escalation.env_type: verification or production."
+  }
+  validation {
+    condition     = can(regex("^[A-Za-z]+(/[A-Za-z0-9_+-]+)*$", var.phone_escalation.timezone))
+    error_message = "phone_escalation.timezone: a name such as Asia/Tokyo."
+  }
+  validation {
+    condition     = alltrue([for name in concat(keys(var.phone_escalation.callers), keys(var.phone_escalation.alarm_topics)) : can(regex("^[a-z0-9][a-z0-9-]{0,31}$", name))])
+    error_message = "phone_escalation: names of callers and alarm_topics are of 1 to 32 characters a-z 0-9 -."
+  }
+  validation {
+    condition     = alltrue([for _, caller in var.phone_escalation.callers : caller.rate_limit > 0 && caller.rate_limit <= 10000])
+    error_message = "phone_escalation.callers: rate_limit is more than 0, and at most the 10000 a second that AWS gives to an account."
+  }
+  validation {
+    condition     = alltrue(flatten([for _, caller in var.phone_escalation.callers : [for number in [caller.burst_limit, caller.quota_per_day] : number >= 1 && number == floor(number)]]))
+    error_message = "phone_escalation.callers: burst_limit and quota_per_day are whole numbers from 1."
+  }
+  validation {
+    condition     = alltrue([for _, topic in var.phone_escalation.alarm_topics : can(regex("^[A-Za-z0-9_-]{1,64}$", topic.group_id))])
+    error_message = "phone_escalation.alarm_topics: group_id is of 1 to 64 characters A-Z a-z 0-9 _ -."
+  }
 }

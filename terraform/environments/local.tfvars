@@ -4,11 +4,12 @@ path_to_parameter = "/myApp"
 log_retention_days = 1
 
 # network, database and cognito change with every new laptop stack: they come from what local/estate
-# puts out, as TF_VAR_network, TF_VAR_database and TF_VAR_cognito.
+# puts out, as TF_VAR_network, TF_VAR_database and TF_VAR_cognito. TF_VAR_api_base_url has the
+# stack's port.
 
 # The emulator forgets an endpoint's security groups and private DNS, so no plan would come out clean;
 # it is reached over loopback anyway.
-interface_endpoints      = false
+vpc_endpoints            = false
 https_egress_cidr_blocks = ["127.0.0.0/8"]
 
 cloudwatch_to_mackerel = {
@@ -42,5 +43,16 @@ db_to_cloudwatch = {
       description = "Every minute"
       input       = "{}"
     }
+  }
+}
+
+phone_escalation = {
+  env_type = "production" # the phones are played
+  callers = {
+    zabbix = { rate_limit = 50, burst_limit = 200, quota_per_day = 20000 }
+    efk    = { rate_limit = 1, burst_limit = 5, quota_per_day = 50 } # soon at its limits, to see them
+  }
+  alarm_topics = {
+    database = { group_id = "database" }
   }
 }

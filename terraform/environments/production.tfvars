@@ -5,12 +5,13 @@ path_to_parameter = "/myApp"
 log_retention_days = 365
 
 network = {
-  vpc_id     = "vpc-0c3d4e5f60718293a"                                  # EXAMPLE
-  subnet_ids = ["subnet-0c3d4e5f60718293a", "subnet-0d4e5f60718293a4b"] # EXAMPLE: private, in two zones
+  vpc_id          = "vpc-0c3d4e5f60718293a"                                  # EXAMPLE
+  subnet_ids      = ["subnet-0c3d4e5f60718293a", "subnet-0d4e5f60718293a4b"] # EXAMPLE: private, in two zones
+  route_table_ids = ["rtb-0c3d4e5f60718293a"]                                # EXAMPLE: of these subnets
 }
 
 # false, and https_egress_cidr_blocks set, where the VPC has endpoints or a NAT gateway of its own.
-interface_endpoints = true
+vpc_endpoints = true
 
 database = {
   host              = "myapp-production.cluster-ro-abcdefghijkl.ap-northeast-1.rds.amazonaws.com" # EXAMPLE
@@ -113,5 +114,18 @@ db_to_cloudwatch = {
       description = "Every minute"
       input       = "{}"
     }
+  }
+}
+
+phone_escalation = {
+  env_type = "production"
+
+  # An alert that is repeated joins the call that rings: room for a storm, an end for a loop.
+  callers = {
+    zabbix = { rate_limit = 10, burst_limit = 50, quota_per_day = 5000 }
+    efk    = { rate_limit = 5, burst_limit = 20, quota_per_day = 2000 }
+  }
+  alarm_topics = {
+    database = { group_id = "database" }
   }
 }

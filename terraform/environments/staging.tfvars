@@ -5,12 +5,13 @@ path_to_parameter = "/myApp"
 log_retention_days = 30
 
 network = {
-  vpc_id     = "vpc-0a1b2c3d4e5f60718"                                  # EXAMPLE
-  subnet_ids = ["subnet-0a1b2c3d4e5f60718", "subnet-0b2c3d4e5f6071829"] # EXAMPLE: private, in two zones
+  vpc_id          = "vpc-0a1b2c3d4e5f60718"                                  # EXAMPLE
+  subnet_ids      = ["subnet-0a1b2c3d4e5f60718", "subnet-0b2c3d4e5f6071829"] # EXAMPLE: private, in two zones
+  route_table_ids = ["rtb-0a1b2c3d4e5f60718"]                                # EXAMPLE: of these subnets
 }
 
 # false, and https_egress_cidr_blocks set, where the VPC has endpoints or a NAT gateway of its own.
-interface_endpoints = true
+vpc_endpoints = true
 
 database = {
   host              = "myapp-staging.cluster-ro-abcdefghijkl.ap-northeast-1.rds.amazonaws.com" # EXAMPLE
@@ -72,5 +73,16 @@ db_to_cloudwatch = {
       description = "Every minute, Monday to Friday 09:00 to 18:59 in Tokyo"
       input       = "{}"
     }
+  }
+}
+
+phone_escalation = {
+  env_type = "verification"
+  callers = {
+    zabbix = { rate_limit = 5, burst_limit = 20, quota_per_day = 500 }
+    efk    = { rate_limit = 2, burst_limit = 10, quota_per_day = 200 }
+  }
+  alarm_topics = {
+    database = { group_id = "database" }
   }
 }

@@ -29,6 +29,7 @@ ESTATE = {
         "security_group_id": "sg-local",
     },
 }
+API_BASE_URL = "http://127.0.0.1:4600/restapis/{api_id}/{stage}/_user_request_"
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,7 @@ def plan(
     variables = aws | {"TF_DATA_DIR": str(folder / "data")}
     if environment == "local":
         variables |= {f"TF_VAR_{name}": json.dumps(value) for name, value in ESTATE.items()}
+        variables["TF_VAR_api_base_url"] = API_BASE_URL
     file = f"environments/{environment}"
     terraform.must(
         "init", "-lockfile=readonly", f"-backend-config={file}.s3.tfbackend", **variables

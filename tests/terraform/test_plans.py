@@ -11,11 +11,16 @@ QUERIES = Path(__file__).resolve().parents[2] / "functions/db_to_cloudwatch/quer
 NO_RESOURCE = r"\*"
 OWN_LOG_STREAMS = r"arn:aws:logs:[a-z0-9-]+:\d{12}:log-group:/aws/lambda/{function}:\*"
 INTERFACES = r"arn:aws:ec2:[a-z0-9-]+:\d{12}:\*/\*"
+PHONE_TABLE = r"arn:aws:dynamodb:[a-z0-9-]+:\d{12}:table/mimamori-[a-z]+-phone_escalation"
 # The only resources with a `*` in them, by action; for all others an exact ARN can stand.
 NOT_EXACT = {
     "cloudwatch:GetMetricData": NO_RESOURCE,  # the API takes none
     "cloudwatch:GetMetricWidgetImage": NO_RESOURCE,  # the API takes none
     "cloudwatch:PutMetricData": NO_RESOURCE,  # the API takes none: held to its namespace
+    "dynamodb:DescribeStream": PHONE_TABLE + r"/stream/\*",  # a stream's name comes later
+    "dynamodb:GetRecords": PHONE_TABLE + r"/stream/\*",
+    "dynamodb:GetShardIterator": PHONE_TABLE + r"/stream/\*",
+    "dynamodb:ListStreams": NO_RESOURCE,  # the API takes none
     "ec2:AssignPrivateIpAddresses": INTERFACES,  # for Lambda itself; their ids come later
     "ec2:CreateNetworkInterface": INTERFACES,
     "ec2:DeleteNetworkInterface": INTERFACES,
@@ -28,10 +33,21 @@ NOT_EXACT = {
 
 DATABASE = {"HOST", "PORT", "NAME", "USER", "PASSWORD", "CA"}
 COGNITO = {"AWS_COGNITO_USER_POOL_ID", "AWS_COGNITO_CLIENT_ID"}
+TWILIO = {"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN_SECONDARY"}
 READABLE = {
     "cloudwatch_to_mackerel": {"MACKEREL_API_KEY", *COGNITO},
     "cloudwatch_to_slack": {"SLACK_BOT_TOKEN", *COGNITO},
     "db_to_cloudwatch": {f"DATABASE_{name}" for name in DATABASE},
+    "phone_call": {f"DATABASE_{name}" for name in DATABASE},
+    "phone_callback": {"SLACK_BOT_TOKEN", *TWILIO},
+    "phone_sweep": {"SLACK_BOT_TOKEN", *TWILIO},
+}
+IN_VPC = {"db_to_cloudwatch", "phone_call"}
+# Names of environment variables besides PARAMETER_PATH; an address is known after the apply.
+ENVIRONMENT = {
+    "phone_call": {"ALARM_GROUPS", "ENV_TYPE", "PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
+    "phone_callback": {"PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
+    "phone_sweep": {"PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
 }
 
 
@@ -52,7 +68,10 @@ def test_it_makes_every_function(plan: Any) -> None:
             "role_arn",
             "vpc",
         }
-        assert known["environment"] == {"PARAMETER_PATH": f"/{plan.environment}/myApp"}
+        environment = known["environment"]
+        assert environment["PARAMETER_PATH"] == f"/{plan.environment}/myApp"
+        names = environment.keys() | (unknown.get("environment") or {}).keys()
+        assert names - {"PARAMETER_PATH"} == ENVIRONMENT.get(function, set())
 
 
 def test_resources_are_exact(plan: Any) -> None:
@@ -92,30 +111,36 @@ def test_every_readable_parameter_is_made_once(plan: Any) -> None:
     )
 
 
-def test_metrics_are_put_into_the_namespaces_of_the_queries(plan: Any) -> None:
+def test_metrics_are_put_into_the_namespaces_of_the_queries_and_the_suites_own(plan: Any) -> None:
     headers = [
         tomllib.loads(file.read_text().split("/*", 1)[1].split("*/", 1)[0])
         for file in QUERIES.glob("*.sql")
     ]
     namespaces = {header["namespace"] for header in headers}
+    assert namespaces
+    held = {
+        "db_to_cloudwatch": namespaces,
+        "phone_callback": {"Mimamori"},
+        "phone_sweep": {"Mimamori"},
+    }
     puts = [
         (function, statement["Condition"])
         for function in plan.functions()
         for statement in plan.statements(function)
         if "cloudwatch:PutMetricData" in statement["Action"]
     ]
-    assert [function for function, _ in puts] == ["db_to_cloudwatch"]
-    [(test, condition)] = puts[0][1].items()
-    assert test in {"StringEquals", "StringEqualsIfExists"}
-    values = condition["cloudwatch:namespace"]
-    assert {values} if isinstance(values, str) else set(values) == namespaces
-    assert namespaces
+    assert [function for function, _ in puts] == sorted(held)
+    for function, conditions in puts:
+        [(test, condition)] = conditions.items()
+        assert test in {"StringEquals", "StringEqualsIfExists"}
+        values = condition["cloudwatch:namespace"]
+        assert ({values} if isinstance(values, str) else set(values)) == held[function]
 
 
 def test_rights_to_network_interfaces_come_with_a_vpc_only(plan: Any) -> None:
     for function in plan.functions():
         in_vpc = plan.vpc(function) is not None
-        assert in_vpc == (function == "db_to_cloudwatch")
+        assert in_vpc == (function in IN_VPC)
         ec2 = {
             effect: {
                 action
@@ -130,16 +155,23 @@ def test_rights_to_network_interfaces_come_with_a_vpc_only(plan: Any) -> None:
         assert ec2["Deny"] == ec2["Allow"]  # what Lambda may, the function's own code may not
 
 
-def test_only_lambda_takes_the_roles(plan: Any) -> None:
-    for role in plan.resources("aws_iam_role").values():
+def test_only_lambda_takes_the_functions_roles(plan: Any) -> None:
+    for address, role in plan.resources("aws_iam_role").items():
+        service = "lambda" if address.startswith("module.") else "apigateway"
         [statement] = json.loads(role["assume_role_policy"])["Statement"]
-        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+        assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}, address
 
 
 def test_no_policy_is_hung_on_a_role_besides_the_tested_ones(plan: Any) -> None:
     kinds = {change["type"] for change in plan.json["resource_changes"]}
     assert not kinds & {"aws_iam_policy", "aws_iam_role_policy_attachment", "aws_iam_user"}
-    assert len(plan.resources("aws_iam_role_policy")) == len(READABLE)
+    policies = plan.resources("aws_iam_role_policy")
+    # API Gateway's own role writes its logs, and does no more.
+    [statement] = json.loads(policies.pop("aws_iam_role_policy.api_gateway[0]")["policy"])[
+        "Statement"
+    ]
+    assert all(action.startswith("logs:") for action in statement["Action"])
+    assert len(policies) == len(READABLE)
 
 
 def test_every_trigger_names_the_alias(plan: Any) -> None:
@@ -147,15 +179,48 @@ def test_every_trigger_names_the_alias(plan: Any) -> None:
     assert targets
     for address, references in targets.items():
         assert "aws_lambda_alias.current.arn" in references, address
-    permissions = plan.resources("aws_lambda_permission")
-    assert len(permissions) == len(plan.resources("aws_cloudwatch_event_target"))
-    for address, permission in permissions.items():
-        assert permission["qualifier"] == "current", address
-        assert permission["principal"] == "events.amazonaws.com", address
-    for address, references in plan.references("aws_lambda_permission", "source_arn").items():
-        assert any(one.startswith("aws_cloudwatch_event_rule.this") for one in references), address
+    mappings = plan.references("aws_lambda_event_source_mapping", "function_name")
+    subscriptions = plan.references("aws_sns_topic_subscription", "endpoint")
+    for function, triggers in (("phone_callback", mappings), ("phone_call", subscriptions)):
+        for address, references in triggers.items():
+            assert f"module.{function}.alias_arn" in references, address
+    functions = {
+        address.split('"')[1]: re.fullmatch(
+            r"arn:aws:apigateway:ap-northeast-1:lambda:path/2015-03-31/functions/"
+            r"arn:aws:lambda:ap-northeast-1:\d{12}:function:(\S+):current/invocations",
+            one["uri"],
+        )[1]
+        for address, one in plan.resources("aws_api_gateway_integration").items()
+    }
+    prefix = f"mimamori-{plan.environment}-"
+    assert functions == {
+        "call": f"{prefix}phone_call",
+        "status": f"{prefix}phone_call",
+        "webhook": f"{prefix}phone_callback",
+    }
     settings = plan.resources("aws_lambda_function_event_invoke_config").values()
     assert [setting["qualifier"] for setting in settings] == ["current"] * len(READABLE)
+
+
+def test_every_permission_is_for_one_trigger_on_the_alias(plan: Any) -> None:
+    sources = {
+        "events.amazonaws.com": ("aws_cloudwatch_event_rule.this", "aws_cloudwatch_event_target"),
+        "apigateway.amazonaws.com": (
+            "aws_api_gateway_rest_api.phonecall",
+            "aws_api_gateway_integration",
+        ),
+        "sns.amazonaws.com": ("aws_sns_topic.phone", "aws_sns_topic_subscription"),
+    }
+    permissions = plan.resources("aws_lambda_permission")
+    references = plan.references("aws_lambda_permission", "source_arn")
+    for principal, (source, trigger) in sources.items():
+        ours = {a: one for a, one in permissions.items() if one["principal"] == principal}
+        assert len(ours) == len(plan.resources(trigger)), principal
+        for address, permission in ours.items():
+            assert permission["qualifier"] == "current", address
+            named = references[address.split("[")[0]]
+            assert any(one.startswith(source) for one in named), address
+    assert {one["principal"] for one in permissions.values()} == set(sources)
 
 
 def test_every_function_has_a_schedule_with_its_payload(plan: Any) -> None:
@@ -164,6 +229,9 @@ def test_every_function_has_a_schedule_with_its_payload(plan: Any) -> None:
         for address, target in plan.resources("aws_cloudwatch_event_target").items()
     }
     assert inputs["db_to_cloudwatch"] == {}
+    assert inputs["phone_call"] == {"check": True}
+    assert inputs["phone_sweep"] == {}
+    assert inputs.keys() == READABLE.keys() - {"phone_callback"}  # a stream and an API call that
     payload = inputs["cloudwatch_to_mackerel"]
     assert (payload["environment"], payload["path_to_parameter"]) == (plan.environment, "/myApp")
 
@@ -181,7 +249,8 @@ def test_a_schedule_says_its_cron_in_local_time(plan: Any) -> None:
 def test_logs_are_not_kept_for_ever(plan: Any) -> None:
     groups = plan.resources("aws_cloudwatch_log_group").values()
     assert {group["name"] for group in groups} == {
-        f"/aws/lambda/mimamori-{plan.environment}-{function}" for function in READABLE
+        f"/aws/apigateway/mimamori-{plan.environment}-phonecall",
+        *(f"/aws/lambda/mimamori-{plan.environment}-{function}" for function in READABLE),
     }
     assert all(group["retention_in_days"] > 0 for group in groups)
 
@@ -194,10 +263,15 @@ def test_no_secret_is_in_the_plan(plan: Any) -> None:
         "MACKEREL_API_KEY",
         "SLACK_BOT_TOKEN",
         "DATABASE_PASSWORD",
+        *TWILIO,
     }
     for one in secret:
         assert one["type"] == "SecureString"
         assert [one.get(key) for key in ("value", "insecure_value", "value_wo")] == [None] * 3
+    # The keys of callers are made with the rest: nobody wrote them, no plan shows them.
+    keys = plan.resources("aws_api_gateway_api_key")
+    assert len(keys) == 2
+    assert all("value" not in key for key in keys.values())
     given = json.dumps(plan.json["variables"]).lower()
     assert not re.search(r"password|secret|api_?key|token|private key", given)
 
@@ -212,19 +286,27 @@ def test_functions_in_the_vpc_go_nowhere_but_to_aws_and_the_database(plan: Any) 
     assert all(way["from_port"] == way["to_port"] for way in ways.values())
     assert {way["to_port"] for way in ways.values()} == {443, database_port}
     assert {way["cidr_ipv4"] for way in ways.values() if way["cidr_ipv4"]} == blocks
+    lists = [address for address, way in ways.items() if "prefix_list_id" not in way]
     for group in plan.resources("aws_security_group").values():
         assert not group.get("ingress")
         assert not group.get("egress")
     endpoints = plan.resources("aws_vpc_endpoint")
     if plan.environment == "local":
         assert not endpoints
+        assert not lists
     else:
         assert not blocks
+        assert lists == ["aws_vpc_security_group_egress_rule.functions_to_dynamodb[0]"]
         assert {one["service_name"] for one in endpoints.values()} == {
+            "com.amazonaws.ap-northeast-1.dynamodb",
             "com.amazonaws.ap-northeast-1.monitoring",
             "com.amazonaws.ap-northeast-1.ssm",
         }
-        assert all(one["private_dns_enabled"] for one in endpoints.values())
+        for one in endpoints.values():
+            if one["vpc_endpoint_type"] == "Interface":
+                assert one["private_dns_enabled"]
+            else:
+                assert one["route_table_ids"]
 
 
 def test_everything_carries_project_and_environment(plan: Any) -> None:

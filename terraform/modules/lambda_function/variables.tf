@@ -181,8 +181,9 @@ variable "schedules" {
 variable "maximum_retry_attempts" {
   type        = number
   description = <<-EOT
-    How often Lambda repeats a failed asynchronous invocation (a schedule's). 0: the next run is soon
-    and heals what this one left, while a repeat would only press a service that is down already.
+    How often Lambda repeats a failed asynchronous invocation (a schedule's, SNS's). 0: the next run
+    is soon and heals what this one left, while a repeat would only press a service that is down
+    already.
   EOT
   default     = 0
   nullable    = false

@@ -1,0 +1,234 @@
+# People on duty are phoned one after another: an entrance in the VPC (phone_call), what speaks with
+# Twilio (phone_callback), what mends a session that got stuck (phone_sweep), and the table that
+# holds the sessions. The API before them stands in phone_escalation_api.tf.
+
+locals {
+  phone_table     = "${local.prefix}phone_escalation"
+  phone_table_arn = "arn:${local.context.partition}:dynamodb:${local.context.region}:${local.context.account_id}:table/${local.phone_table}"
+
+  phone_environment = {
+    PHONE_TABLE = local.phone_table
+    # What Twilio signs is the address it was given; an event does not hold it.
+    PUBLIC_BASE_URL = local.phone_base_url
+    TIMEZONE        = var.phone_escalation.timezone
+  }
+
+  # PutMetricData takes no resource; its namespace is what it can be held to. On AWS that key is
+  # always there, so IfExists is as strict; an emulator that does not fill it in lets calls through.
+  phone_metrics_statement = {
+    actions   = ["cloudwatch:PutMetricData"]
+    resources = ["*"]
+    conditions = [{
+      test     = "StringEqualsIfExists"
+      variable = "cloudwatch:namespace"
+      values   = ["Mimamori"]
+    }]
+  }
+}
+
+module "phone_call" {
+  source = "./modules/lambda_function"
+
+  name              = "phone_call"
+  context           = local.context
+  shared_parameters = keys(local.database_parameters)
+  vpc               = local.vpc
+
+  environment = merge(local.phone_environment, {
+    ENV_TYPE = var.phone_escalation.env_type # for SNS, which knows no stage
+    ALARM_GROUPS = jsonencode({
+      for name, topic in var.phone_escalation.alarm_topics : "${local.prefix}phone-${name}" => topic.group_id
+    })
+  })
+
+  # SNS calls it asynchronously: an alarm must not be lost, and a repeat joins the running escalation.
+  maximum_retry_attempts = 2
+
+  # A rotation with a gap or an overlap is found by day, not when the phone should ring.
+  schedules = {
+    check = {
+      expression  = "cron(0 1 * * ? *)" # UTC
+      description = "10:00 in Tokyo, every day"
+      input       = jsonencode({ check = true })
+    }
+  }
+
+  statements = [{
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    resources = [local.phone_table_arn]
+  }]
+}
+
+module "phone_callback" {
+  source = "./modules/lambda_function"
+
+  name              = "phone_callback"
+  context           = local.context
+  environment       = local.phone_environment
+  shared_parameters = keys(merge(local.twilio_parameters, local.slack_parameters))
+
+  statements = [
+    {
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources = [local.phone_table_arn]
+    },
+    {
+      # A stream's last part is the moment when it was switched on.
+      actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+      resources = ["${local.phone_table_arn}/stream/*"]
+    },
+    # The API takes no resource.
+    { actions = ["dynamodb:ListStreams"], resources = ["*"] },
+    local.phone_metrics_statement,
+  ]
+}
+
+module "phone_sweep" {
+  source = "./modules/lambda_function"
+
+  name              = "phone_sweep"
+  context           = local.context
+  environment       = local.phone_environment
+  shared_parameters = keys(merge(local.twilio_parameters, local.slack_parameters))
+
+  # How soon what got stuck is mended is no matter of the environment.
+  schedules = {
+    every-minute = {
+      expression  = "rate(1 minute)"
+      description = "Every minute"
+      input       = "{}"
+    }
+  }
+
+  statements = [
+    {
+      actions   = ["dynamodb:Query"]
+      resources = ["${local.phone_table_arn}/index/due"]
+    },
+    {
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources = [local.phone_table_arn]
+    },
+    local.phone_metrics_statement,
+  ]
+}
+
+resource "aws_dynamodb_table" "phone_escalation" {
+  name             = local.phone_table
+  billing_mode     = "PAY_PER_REQUEST"
+  hash_key         = "token"
+  stream_enabled   = true
+  stream_view_type = "NEW_IMAGE"
+
+  attribute {
+    name = "token"
+    type = "S"
+  }
+  attribute {
+    name = "sweep"
+    type = "S"
+  }
+  attribute {
+    name = "due_at"
+    type = "N"
+  }
+
+  # Sparse: only a session that is not at its end has the attribute `sweep`.
+  global_secondary_index {
+    name            = "due"
+    hash_key        = "sweep"
+    range_key       = "due_at"
+    projection_type = "KEYS_ONLY"
+  }
+
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+}
+
+# A session that says 'now' is dialled outside the VPC, at once.
+resource "aws_lambda_event_source_mapping" "phone_callback" {
+  event_source_arn = aws_dynamodb_table.phone_escalation.stream_arn
+  function_name    = module.phone_callback.alias_arn
+
+  # A new mapping needs a while to start: what was written meanwhile is in the stream already. What
+  # is old there does no harm, for the session itself says whether anything is left to be done.
+  starting_position = "TRIM_HORIZON"
+
+  # One session a run, so that none waits for another, nor fails with it; a session's own changes
+  # stay in order.
+  batch_size             = 1
+  parallelization_factor = 10
+
+  # After that it is the sweeper's.
+  maximum_retry_attempts        = 2
+  maximum_record_age_in_seconds = 60
+
+  filter_criteria {
+    filter {
+      pattern = jsonencode({ dynamodb = { NewImage = { act = { S = ["now"] } } } })
+    }
+  }
+}
+
+# CloudWatch alarms come through SNS: a topic for each group that they may call.
+# Not encrypted: the key that AWS brings for SNS (alias/aws/sns) lets no alarm publish, and an alarm's
+# name and numbers are not worth a key of one's own.
+resource "aws_sns_topic" "phone" {
+  for_each = var.phone_escalation.alarm_topics
+
+  name = "${local.prefix}phone-${each.key}"
+}
+
+data "aws_iam_policy_document" "phone_topic" {
+  for_each = var.phone_escalation.alarm_topics
+
+  statement {
+    actions   = ["sns:Publish"]
+    resources = ["arn:${local.context.partition}:sns:${local.context.region}:${local.context.account_id}:${local.prefix}phone-${each.key}"]
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.context.account_id]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "phone" {
+  for_each = var.phone_escalation.alarm_topics
+
+  arn    = aws_sns_topic.phone[each.key].arn
+  policy = data.aws_iam_policy_document.phone_topic[each.key].json
+}
+
+resource "aws_sns_topic_subscription" "phone" {
+  for_each = var.phone_escalation.alarm_topics
+
+  topic_arn = aws_sns_topic.phone[each.key].arn
+  protocol  = "lambda"
+  endpoint  = module.phone_call.alias_arn
+}
+
+resource "aws_lambda_permission" "phone_topic" {
+  for_each = var.phone_escalation.alarm_topics
+
+  statement_id  = "topic-${each.key}"
+  action        = "lambda:InvokeFunction"
+  function_name = module.phone_call.contract.name
+  qualifier     = "current"
+  principal     = "sns.amazonaws.com"
+  source_arn    = aws_sns_topic.phone[each.key].arn
+}

@@ -1,0 +1,143 @@
+provider "aws" {
+  region                      = "ap-northeast-1"
+  access_key                  = "made-up"
+  secret_key                  = "made-up"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+variables {
+  environment   = "staging"
+  vpc_endpoints = true
+  network       = { vpc_id = "vpc-1", subnet_ids = ["subnet-1"], route_table_ids = ["rtb-1"] }
+  database = {
+    host              = "db.example.com"
+    name              = "myapp"
+    user              = "mimamori"
+    ca                = "off"
+    security_group_id = "sg-1"
+  }
+  cognito                = { user_pool_id = "ap-northeast-1_A", client_id = "1" }
+  cloudwatch_to_mackerel = { schedules = {} }
+  cloudwatch_to_slack    = { schedules = {} }
+  db_to_cloudwatch       = { schedules = {} }
+  phone_escalation = {
+    env_type     = "verification"
+    callers      = { zabbix = { rate_limit = 0.5, burst_limit = 1, quota_per_day = 1 } }
+    alarm_topics = { database = { group_id = "dba_1" } }
+  }
+}
+
+run "callers_and_topics" {
+  command = plan
+
+  assert {
+    condition     = aws_api_gateway_stage.phonecall.variables == tomap({ env_type = "verification" })
+    error_message = "The stage tells a rehearsal from the real thing."
+  }
+  assert {
+    condition     = keys(aws_api_gateway_api_key.caller) == ["zabbix"] && aws_api_gateway_usage_plan.caller["zabbix"].quota_settings[0].limit == 1
+    error_message = "A key and a plan for each caller."
+  }
+  assert {
+    condition     = aws_sns_topic.phone["database"].name == "mimamori-staging-phone-database"
+    error_message = "A topic for each group that alarms may call."
+  }
+  assert {
+    condition     = length(aws_api_gateway_account.this) == 1 && length(aws_iam_role.api_gateway) == 1
+    error_message = "API Gateway may write logs."
+  }
+}
+
+run "neither_callers_nor_topics_nor_an_account_role" {
+  command = plan
+
+  variables {
+    api_gateway_account_role = false
+    api_base_url             = "https://phone.example.com/{stage}"
+    phone_escalation         = { env_type = "production", callers = {} }
+  }
+
+  assert {
+    condition     = length(aws_api_gateway_account.this) == 0 && length(aws_iam_role.api_gateway) == 0
+    error_message = "Where the account has a role, it is left alone."
+  }
+  assert {
+    condition     = length(aws_api_gateway_usage_plan.caller) == 0 && length(aws_sns_topic_subscription.phone) == 0
+    error_message = "Nobody may call."
+  }
+}
+
+run "refuses_an_env_type_that_is_none_and_an_address_with_a_slash_at_its_end" {
+  command = plan
+
+  variables {
+    api_base_url     = "https://phone.example.com/"
+    phone_escalation = merge(var.phone_escalation, { env_type = "staging" })
+  }
+
+  expect_failures = [var.api_base_url, var.phone_escalation]
+}
+
+run "refuses_a_timezone_that_is_none_and_an_address_with_an_unknown_word" {
+  command = plan
+
+  variables {
+    api_base_url     = "https://{api}.example.com"
+    phone_escalation = merge(var.phone_escalation, { timezone = "+09:00" })
+  }
+
+  expect_failures = [var.api_base_url, var.phone_escalation]
+}
+
+run "refuses_a_caller_who_may_not_call" {
+  command = plan
+
+  variables {
+    phone_escalation = merge(var.phone_escalation, {
+      callers = { zabbix = { rate_limit = 0, burst_limit = 1, quota_per_day = 1 } }
+    })
+  }
+
+  expect_failures = [var.phone_escalation]
+}
+
+run "refuses_half_a_call_a_day" {
+  command = plan
+
+  variables {
+    phone_escalation = merge(var.phone_escalation, {
+      callers = { zabbix = { rate_limit = 1, burst_limit = 1, quota_per_day = 0.5 } }
+    })
+  }
+
+  expect_failures = [var.phone_escalation]
+}
+
+run "refuses_a_caller_with_a_name_that_is_none" {
+  command = plan
+
+  variables {
+    phone_escalation = merge(var.phone_escalation, {
+      callers = { "Zabbix 1" = { rate_limit = 1, burst_limit = 1, quota_per_day = 1 } }
+    })
+  }
+
+  expect_failures = [var.phone_escalation]
+}
+
+run "refuses_a_group_that_no_path_can_hold" {
+  command = plan
+
+  variables {
+    phone_escalation = merge(var.phone_escalation, { alarm_topics = { database = { group_id = "a/b" } } })
+  }
+
+  expect_failures = [var.phone_escalation]
+}
