@@ -1,12 +1,13 @@
 # Thin lines over terraform, lambroll, pytest and the scripts. `make` prints what there is.
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
-	secret test test-unit lint lock bench clean guard ready
+	secret phone-key test test-unit lint lock bench clean guard ready
 
 ENV ?= local
 FUNCTION ?=
 EVENT ?=
 NAME ?=
+CALLER ?=
 MINUTES ?= 10
 ARGS ?=
 
@@ -59,6 +60,8 @@ rollback: guard ready ## put FUNCTION back to its version before
 	@$(LOAD) && lambroll rollback --function=lambroll/$(FUNCTION).jsonnet --alias=current $(ARGS)
 logs: ready ## the last MINUTES=10 of the functions' logs
 	@$(PYTHON) scripts/logs.py $(ENV) $(MINUTES) $(FUNCTION)
+phone-key: ready ## show the API key of a CALLER=… of the phone escalation
+	@$(PYTHON) scripts/api_key.py $(ENV) "$(CALLER)"
 secret: guard ready ## fill the secret NAME=… from standard input
 	@$(PYTHON) scripts/secret.py $(ENV) $(NAME)
 

@@ -5,6 +5,7 @@ All of it follows from the date and the minute, so filling it again adds only wh
 
 import math
 import random
+import re
 import secrets
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from stack import REGION, Stack
+from stack import REGION, ROOT, Stack
 
 TOKYO = timezone(timedelta(hours=9), "JST")
 DAYS = 42
@@ -58,6 +59,17 @@ BY_WEEKDAY = (0.9, 0.85, 0.9, 0.95, 1.1, 1.3, 1.25)
 BY_HOUR = (*(3, 2, 1, 1, 1, 1), *(2, 4, 6, 6, 6, 7), *(10, 8, 6, 6, 6, 7), *(8, 10, 12, 13, 11, 7))
 
 Row = tuple[Any, ...]
+
+
+def seed_phones(stack: Stack) -> None:
+    """Make the tables of the phone escalation, with their sample rows, where they are missing."""
+    with stack.connect("admin") as connection, connection.cursor() as cursor:
+        for name in ("tables", "sample"):
+            text = (ROOT / f"functions/phone_escalation/schema/{name}.sql").read_text("utf-8")
+            without_comments = re.sub(r"(?m)^--.*$", "", text)
+            for statement in filter(str.strip, re.split(r"(?m);$", without_comments)):
+                cursor.execute(statement)
+        connection.commit()
 
 
 def seed(stack: Stack, now: datetime | None = None) -> dict[str, int]:

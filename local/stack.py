@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 REGION = "ap-northeast-1"
 PROGRAMS = ("ministack", "mariadb", "sandbox")
 
+# Twilio's account on the laptop: no secret, but a setting that is kept with the secrets.
+TWILIO_ACCOUNT_SID = f"AC{0x1A9:032x}"
+
 # At the start of every secret of the laptop: a test that greps for it finds a leak.
 SECRET_PREFIX = "laptop-secret-"  # noqa: S105
 
@@ -35,6 +38,7 @@ class Secrets:
 
     mackerel_api_key: str
     slack_bot_token: str
+    twilio_auth_token: str
     database_password: str
     database_admin_password: str
     supervisor_password: str
@@ -89,6 +93,11 @@ class Stack:
     def sandbox_url(self) -> str:
         """The sandbox, which plays the outside world."""
         return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def api_base_url(self) -> str:
+        """Where an API of API Gateway is reached: Terraform's variable of this name."""
+        return f"{self.aws_url}/restapis/{{api_id}}/{{stage}}/_user_request_"
 
     @property
     def inbox_url(self) -> str:

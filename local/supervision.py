@@ -1,16 +1,26 @@
 """What a stack's supervisor is told: the three programs, and the environment they start with."""
 
 import hashlib
+import json
 import os
 import sys
 from pathlib import Path
 
 import database
 import processes
-from stack import REGION, ROOT, Stack, StackError
+from stack import REGION, ROOT, TWILIO_ACCOUNT_SID, Stack, StackError
 from supervisor_api import USER
 
 MACKEREL_SERVICES = ("ore-no-service",)
+# Of functions/phone_escalation/schema/sample.sql.
+TWILIO_NUMBER = "+815000000000"
+PHONES = {
+    "+819000000001": "佐藤 葵",
+    "+819000000002": "鈴木 蓮",
+    "+819000000003": "Emma Tanaka",
+    "+819000000091": "訓練用 1",
+    "+819000000092": "訓練用 2",
+}
 SANDBOX = ROOT / "local/sandbox"
 
 
@@ -49,6 +59,7 @@ def configuration(stack: Stack) -> str:
         "AWS_ENDPOINT_URL_CLOUDWATCH": stack.sandbox_url,
         "MACKEREL_APIBASE": stack.sandbox_url,
         "SLACK_API_BASE": f"{stack.sandbox_url}/api/",
+        "TWILIO_API_BASE": stack.sandbox_url,
     }
     sandbox = {
         "SANDBOX_DIR": str(stack.folder / "sandbox"),
@@ -58,6 +69,13 @@ def configuration(stack: Stack) -> str:
         "SANDBOX_MACKEREL_API_KEY": known.mackerel_api_key,
         "SANDBOX_MACKEREL_SERVICES": ",".join(MACKEREL_SERVICES),
         "SANDBOX_SLACK_BOT_TOKEN": known.slack_bot_token,
+        "SANDBOX_TWILIO_ACCOUNT_SID": TWILIO_ACCOUNT_SID,
+        "SANDBOX_TWILIO_AUTH_TOKEN": known.twilio_auth_token,
+        "SANDBOX_TWILIO_NUMBERS": TWILIO_NUMBER,
+        "SANDBOX_PHONES": json.dumps(
+            [{"number": number, "name": name} for number, name in PHONES.items()],
+            ensure_ascii=False,
+        ),
         # Changed code is a changed configuration, so the next start restarts the sandbox.
         "SANDBOX_CODE": _digest(SANDBOX),
     }
@@ -124,9 +142,10 @@ stdout_logfile_backups = 1
 
 def _quote(word: str) -> str:
     """`word` as supervisor reads it back: in quotes, its own % signs doubled."""
-    if any(character in word for character in '"\\\n') or " ;" in word:
+    mark = "'" if '"' in word else '"'
+    if any(character in word for character in f"{mark}\\\n") or " ;" in word:
         raise StackError(f"The project's folder has a name that supervisor cannot take: {word}")
-    return '"' + word.replace("%", "%%") + '"'
+    return mark + word.replace("%", "%%") + mark
 
 
 def _digest(folder: Path) -> str:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "functions"
 # 2020-01-01T00:00:00Z: a zip holds times, and an unchanged function must stay the same bytes.
 MTIME = 1_577_836_800
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "events", "requirements.*")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "events", "schema", "requirements.*")
 
 
 def functions() -> list[str]:
@@ -33,11 +33,16 @@ def chosen(names: str) -> list[str]:
     return names.split() or known
 
 
-def capability(function: str) -> str:
-    """Return the folder in functions/ that a function lives in, from its Handler."""
+def handler(function: str) -> str:
+    """Return a function's Handler: `folder.module.entry`."""
     text = (ROOT / f"lambroll/{function}.jsonnet").read_text(encoding="utf-8")
-    handler = re.search(r"Handler:\s*'([a-z0-9_]+)\.", text)
-    return handler[1] if handler else function
+    said = re.search(r"Handler:\s*'([a-z0-9_.]+)'", text)
+    return said[1] if said else f"{function}.handler.handler"
+
+
+def capability(function: str) -> str:
+    """Return the folder in functions/ that a function lives in."""
+    return handler(function).split(".")[0]
 
 
 def build(function: str) -> Path:

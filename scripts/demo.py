@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+import api_key
 import deploy
 import environment
 import secret
@@ -16,6 +17,7 @@ import up
 from invoke import InvokeError, invoke
 from stack import Stack, StackError
 from steps import step
+from supervision import PHONES
 
 Answer = tuple[str, str, Any]
 # local.tfvars has the schedules fire every minute.
@@ -77,6 +79,57 @@ def call(function: str, event: str, shell: dict[str, str]) -> Answer:
         return function, event, invoke(function, payload, shell)
 
 
+def phone(group: str, message: str, *variables: str) -> dict[str, Any]:
+    """Have a group phoned, as a monitoring system would; returns what the API told."""
+    base = environment.outputs("local")["phone_escalation"]["base_url"]
+    answer = requests.post(
+        f"{base}/phonecall/{group}",
+        json={"messageId": message, "variableMessage": variables},
+        headers={"x-api-key": api_key.key("local", "zabbix")},
+        timeout=30,
+    )
+    if answer.status_code != requests.codes.accepted:
+        raise DemoError(f"the phone call was refused: {answer.status_code} {answer.text}")
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def where_it_stands(told: dict[str, Any], patience: float = 20) -> dict[str, Any]:
+    """Wait until an escalation is over, and return where it stands."""
+    headers = {"x-api-key": api_key.key("local", "zabbix")}
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        standing: dict[str, Any] = requests.get(
+            told["status_url"], headers=headers, timeout=10
+        ).json()
+        if standing["state"] != "calling":
+            return standing
+        time.sleep(0.2)
+    raise DemoError("nobody acknowledged in time: see make logs")
+
+
+def a_night(stack: Stack) -> dict[str, Any]:
+    """Play a night: the first on duty does not answer, the second does and presses 1."""
+    aoi, ren = list(PHONES)[:2]
+    script = {aoi: [{"ring": "no-answer"}], ren: [{"answer": ["1"]}]}
+    for number, steps in script.items():
+        requests.post(
+            f"{stack.sandbox_url}/twilio/script", json={"number": number, "do": steps}, timeout=10
+        ).raise_for_status()
+    try:
+        return where_it_stands(phone("database", "disk_full", "db-1", "95"))
+    finally:
+        requests.delete(f"{stack.sandbox_url}/twilio/script", timeout=10)
+
+
+def report_of_the_night(night: dict[str, Any]) -> None:
+    """Print who was phoned, and who took it."""
+    print("\nWho was phoned")
+    for one in night["attempts"]:
+        print(f"  {one['attempt']}. {one['name']:12} {one['outcome']}")
+    print(f"  {night['state']} by {night['acknowledged_by']}: {night['text']}")
+
+
 def report(stack: Stack, answers: list[Answer], fired: datetime) -> None:
     """Print what happened, for a person."""
     print("\nWhat ran")
@@ -127,7 +180,12 @@ def main() -> int:
             words.append(f"fired at {fired.astimezone():%H:%M:%S}")
         # By now the minute is over in which the first call put the database's numbers.
         answers.append(call("cloudwatch_to_mackerel", "metrics", shell))
+        with step("POST /phonecall/database: a night on duty"):
+            night = a_night(stack)
         report(stack, answers, fired)
+        report_of_the_night(night)
+        phone("web", "host_down", "web-1")
+        print(f"\nA phone is ringing now at {stack.sandbox_url}: answer it and press 1.")
     except (StackError, up.TerraformError, deploy.DeployError, secret.SecretError) as error:
         print(error, file=sys.stderr)
         return 1

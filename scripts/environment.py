@@ -86,7 +86,7 @@ def _estate(stack: Stack) -> dict[str, str]:
     estate = outputs("local", ESTATE_KEY)
     if not estate:
         return {}
-    inputs = {
+    inputs: dict[str, Any] = {
         "network": estate["network"],
         "cognito": estate["cognito"],
         "database": {
@@ -98,7 +98,8 @@ def _estate(stack: Stack) -> dict[str, str]:
             "security_group_id": estate["database_security_group_id"],
         },
     }
-    return {f"TF_VAR_{name}": json.dumps(value) for name, value in inputs.items()}
+    found = {f"TF_VAR_{name}": json.dumps(value) for name, value in inputs.items()}
+    return found | {"TF_VAR_api_base_url": stack.api_base_url}
 
 
 def main(env: str) -> None:

@@ -15,7 +15,7 @@ import secret
 import seed
 from build import functions
 from environment import ROOT
-from stack import Stack, StackError
+from stack import TWILIO_ACCOUNT_SID, Stack, StackError
 from steps import step
 
 
@@ -72,6 +72,7 @@ def up(stack: Stack) -> bool:
         estate = environment.outputs("local", environment.ESTATE_KEY)
         seed.ensure_database_record(stack, estate["database_security_group_id"])
         rows = seed.seed(stack)
+        seed.seed_phones(stack)
         words.append(", ".join(f"{count:,} {table}" for table, count in rows.items()))
     changed |= grown
     with step("terraform apply") as words:
@@ -85,6 +86,8 @@ def up(stack: Stack) -> bool:
         ("MACKEREL_API_KEY", known.mackerel_api_key),
         ("SLACK_BOT_TOKEN", known.slack_bot_token),
         ("DATABASE_PASSWORD", known.database_password),
+        ("TWILIO_ACCOUNT_SID", TWILIO_ACCOUNT_SID),
+        ("TWILIO_AUTH_TOKEN", known.twilio_auth_token),
     ):
         changed |= secret.fill("local", name, value)
     with step(f"lambroll deploy of {len(functions())} functions") as words:

@@ -1,15 +1,15 @@
 // The defaults of every function: `(import 'lib/function.libsonnet')('name') { what differs }`.
 //
-// All that Terraform decides is read from its one output `functions`. The folder and the function
-// have the same name, unless `capability` says otherwise.
+// All that Terraform decides is read from its one output `functions`. A function of a folder with
+// another name says its own Handler.
 local tfstate = std.native('tfstate');
 
-function(name, capability=name)
+function(name)
   local contract = tfstate('output.functions["%s"]' % name);
   {
     FunctionName: contract.name,
     Role: contract.role_arn,
-    Handler: capability + '.handler.handler',
+    Handler: name + '.handler.handler',
     Runtime: 'python3.13',
     Architectures: ['arm64'],
     MemorySize: 128,

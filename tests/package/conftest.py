@@ -23,6 +23,7 @@ class Package:
     zip: Path
     folder: Path
     capability: str
+    module: str
 
 
 @pytest.fixture(scope="session")
@@ -86,4 +87,4 @@ def packaged(request, usual, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     with zipfile.ZipFile(usual[request.param]) as archive:
         archive.extractall(folder)
-    return Package(usual[request.param], folder, build.capability(request.param))
+    return Package(usual[request.param], folder, *build.handler(request.param).split(".")[:2])

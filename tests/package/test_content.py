@@ -9,7 +9,7 @@ import build
 ROOT = build.ROOT
 PYTHON = ROOT / ".local/ministack/bin/python"
 MOST_BYTES = 10_000_000
-MEANT_FOR_PEOPLE = {"events", "tests", "test", "__pycache__", "bin"}
+MEANT_FOR_PEOPLE = {"events", "schema", "tests", "test", "__pycache__", "bin"}
 COMPILED = {".so", ".pyd", ".dylib", ".dll", ".exe", ".pyc", ".pyo", ".a", ".o"}
 
 # Runs in a bare process. Beside the zip's own there is only what Lambda's runtime brings.
@@ -21,7 +21,7 @@ def refuse(event, arguments):
         raise SystemExit(f"{event} {arguments[1:]}")
 sys.addaudithook(refuse)
 sys.path.insert(0, folder)
-module = importlib.import_module(f"{name}.handler")
+module = importlib.import_module(name)
 assert callable(module.handler)
 runtime = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six"}
 for each in list(sys.modules.values()):
@@ -41,7 +41,7 @@ def test_imports_with_boto3_alone_beside_it(packaged, tmp_path):
     done = subprocess.run(
         [
             *(PYTHON, "-I", "-B", "-W", "error", "-c", IMPORT),
-            *(packaged.folder, packaged.capability),
+            *(packaged.folder, f"{packaged.capability}.{packaged.module}"),
         ],
         cwd=tmp_path,
         env={},
@@ -106,7 +106,8 @@ def test_names_no_folder_of_the_builder(packaged):
 @pytest.mark.parametrize("function", build.functions())
 def test_the_zip_holds_the_handler_that_lambroll_names(function, usual):
     with zipfile.ZipFile(usual[function]) as archive:
-        assert f"{build.capability(function)}/handler.py" in archive.namelist()
+        package, module, _ = build.handler(function).split(".")
+        assert f"{package}/{module}.py" in archive.namelist()
 
 
 def build_name(name):

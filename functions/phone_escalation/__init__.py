@@ -1,0 +1,1 @@
+"""Phone the people on duty, one after another, until somebody acknowledges."""

@@ -1,0 +1,89 @@
+"""What API Gateway hands over, and how it is answered.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+"""
+
+import json
+import logging
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from common.events import InvalidEvent
+
+log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+
+
+class Refusal(Exception):
+    """An answer that is no success: a status, a message, and perhaps headers."""
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        """Keep what is answered; a header's name has _ for -."""
+        super().__init__(message)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request: header names in small letters, each query parameter with all its values."""
+
+    method: str
+    path: dict[str, str]
+    query: dict[str, list[str]]
+    headers: dict[str, str] = field(repr=False)
+    body: str = field(repr=False)
+    stage: dict[str, str]
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> "Request":
+        """Take it from a proxy event (payload 1.0)."""
+        body = event.get("body") or ""
+        if event.get("isBase64Encoded"):
+            body = b64decode(body).decode("utf-8", "replace")
+        return cls(
+            method=event["httpMethod"],
+            path=event.get("pathParameters") or {},
+            query=event.get("multiValueQueryStringParameters") or {},
+            headers={k.lower(): v for k, v in (event.get("headers") or {}).items()},
+            body=body,
+            stage=event.get("stageVariables") or {},
+        )
+
+    def only(self, name: str) -> str:
+        """Return the one value of a query parameter. Raises Refusal."""
+        values = self.query.get(name) or []
+        if len(values) != 1:
+            raise Refusal(400, f"{name}: got {len(values)} of them, takes one")
+        return values[0]
+
+
+def answer(status: int, body: object, **headers: str) -> Answer:
+    """Make an answer in JSON."""
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json", **headers},
+        "body": json.dumps(body, ensure_ascii=False),
+    }
+
+
+def answering(event: Mapping[str, Any], context: Any, act: Callable[[Request], Answer]) -> Answer:
+    """Answer a proxy event by `act`, whatever happens: what fails is logged and answered with 500.
+
+    An answer with 500 names the request's id and nothing from inside.
+    """
+    try:
+        return act(Request.of(event))
+    except Refusal as refusal:
+        log.warning("refused", extra={"status": refusal.status, "reason": str(refusal)})
+        return answer(refusal.status, {"message": str(refusal)}, **refusal.headers)
+    except InvalidEvent as error:
+        log.warning("refused", extra={"status": 400, "reason": str(error)})
+        return answer(400, {"message": str(error)})
+    except Exception:
+        log.exception("failed")
+        request_id = getattr(context, "aws_request_id", None)
+        return answer(500, {"message": "Internal server error", "requestId": request_id})

@@ -1,0 +1,207 @@
+"""Do in the world what a session's rotation says is to be done: dial, look up, hang up, report.
+
+Whoever comes may do it, twice or at once: a dial is claimed first, and what became of one that
+nobody heard of again is looked up at Twilio before anybody is dialled anew.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from common import aws, parameters
+from common.slack import Slack
+from phone_escalation import addresses, rotation, store, words
+from phone_escalation.rotation import Action, Attempt, Rotation
+from phone_escalation.session import Session
+from phone_escalation.twilio import NotHeard, Refused, Twilio, Unknown
+
+NAMESPACE = "Mimamori"
+# Twilio is spoken with for so long, in seconds: less than a claim's lease.
+SPOKEN = 20
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[Rotation, int], Rotation]
+
+
+def look_after(token: str, context: Any) -> list[str]:
+    """Do what is to be done for a session now; return that in words.
+
+    Raises the first error, the rest being done. What a run leaves is found by the next.
+    """
+    now = int(time.time())
+    session = store.load(token, now)
+    if session is None:
+        return []
+    done: list[str] = []
+    errors: list[Exception] = []
+    hand = _Hand(session, context)
+    for action in rotation.todo(session.rotation, now):
+        said = f"{action.deed} {action.attempt or ''}".strip()
+        try:
+            hand.act(action)
+        except Exception as error:
+            log.exception("could not %s", said, extra={"group": session.group_id})
+            errors.append(error)
+        else:
+            done.append(said)
+    if errors:
+        raise errors[0]
+    return done
+
+
+class _Hand:
+    def __init__(self, session: Session, context: Any) -> None:
+        self._session = session
+        left = context.get_remaining_time_in_millis() / 1000 - 3
+        self._deadline = monotonic() + min(left, SPOKEN)
+        names = {"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"}
+        if session.slack_channel:
+            names.add("SLACK_BOT_TOKEN")
+        self._settings = parameters.read(parameters.path(None, None), names)
+
+    def act(self, action: Action) -> None:
+        if action.deed == "report":
+            self._report()
+            return
+        attempt = self._session.rotation.attempts[action.attempt - 1]
+        deeds = {
+            "dial": self._dial,
+            "look up": self._look_up,
+            "check": self._check,
+            "hang up": self._hang_up,
+        }
+        try:
+            deeds[action.deed](attempt)
+        except Exception as error:
+            said = str(error)
+            self._change(lambda run, now: rotation.held_up(run, attempt.number, said, now))
+            raise
+
+    @property
+    def _twilio(self) -> Twilio:
+        sid, token = self._settings["TWILIO_ACCOUNT_SID"], self._settings["TWILIO_AUTH_TOKEN"]
+        return Twilio(sid, token, deadline=self._deadline)
+
+    def _change(self, step: Step) -> tuple[Session, Session] | None:
+        # One now for the step and the store: what is due at once is marked as that.
+        now = int(time.time())
+        return store.change(self._session.token, now, lambda run: step(run, now))
+
+    def _dial(self, attempt: Attempt) -> None:
+        number, token = attempt.number, self._session.token
+        twilio = self._twilio
+        claimed = self._change(lambda run, now: rotation.claim(run, number, now))
+        if claimed is None or claimed[0] is claimed[1]:
+            return
+        group = self._session.group_id
+        try:
+            sid = twilio.call(
+                self._number(number),
+                caller=self._session.caller,
+                timeout=self._session.rotation.ring_timeout,
+                url=addresses.of(group, number, token, "0"),
+                status_callback=addresses.of(group, number, token, addresses.STATUS),
+            )
+        except Refused as error:
+            said = str(error)
+            self._change(lambda run, now: rotation.ended(run, number, "failed", now, said))
+            log.warning("not dialled: %s", said, extra={"group": group, "attempt": number})
+        except NotHeard as error:
+            said = str(error)
+            self._change(lambda run, now: rotation.put_back(run, number, said, now))
+            raise
+        except Unknown as error:
+            log.warning("perhaps dialled: %s", error, extra={"group": group, "attempt": number})
+            self._adopt(twilio, attempt)
+        else:
+            log.info("dialled", extra={"group": group, "attempt": number, "call": sid})
+            self._is_calling(twilio, number, sid)
+
+    def _is_calling(self, twilio: Twilio, number: int, sid: str) -> None:
+        changed = self._change(lambda run, now: rotation.dialled(run, number, sid, now))
+        mine = changed and changed[1].rotation.attempts[number - 1]
+        if not mine or mine.sid != sid:
+            # Another call of this attempt was found meanwhile: one phone an attempt.
+            twilio.hang_up(sid)
+
+    def _adopt(self, twilio: Twilio, attempt: Attempt) -> bool:
+        """Look for the call of an attempt whose dial got no answer, and make it the attempt's.
+
+        Where the attempt has one, or is over, by now, what was found may be another one's: no harm
+        is done to it.
+        """
+        run = self._session.rotation
+        found = twilio.find(
+            self._number(attempt.number),
+            caller=self._session.caller,
+            since=attempt.began_at,
+            known={one.sid for one in run.attempts if one.sid},
+        )
+        if found is None:
+            return False
+        sid, status = found
+        self._change(lambda run, now: rotation.status(run, attempt.number, sid, status, now))
+        return True
+
+    def _look_up(self, attempt: Attempt) -> None:
+        if not self._adopt(self._twilio, attempt):
+            said = "Twilio answers, but makes no call"
+            self._change(lambda run, now: rotation.held_up(run, attempt.number, said, now))
+            self._change(lambda run, now: rotation.lost(run, attempt.number, now))
+
+    def _check(self, attempt: Attempt) -> None:
+        """Ask Twilio what became of a call of which no last word came."""
+        sid = attempt.sid or ""
+        status = self._twilio.status(sid)
+        told = self._change(lambda run, now: rotation.status(run, attempt.number, sid, status, now))
+        still = told and rotation.todo(told[1].rotation, int(time.time()))
+        if still and Action("check", attempt.number) in still:
+            self._twilio.hang_up(sid)
+            self._change(lambda run, now: rotation.ended(run, attempt.number, "stuck", now, status))
+
+    def _hang_up(self, attempt: Attempt) -> None:
+        self._twilio.hang_up(attempt.sid or "")
+        self._change(lambda run, now: rotation.ended(run, attempt.number, "withdrawn", now))
+
+    def _report(self) -> None:
+        """Say that nobody could be reached: in the log, as a metric, and in Slack."""
+        claimed = self._change(rotation.reporting)
+        if claimed is None or claimed[0] is claimed[1]:
+            return
+        session = claimed[1]
+        run = session.rotation
+        log.error(
+            "nobody acknowledged",
+            extra={
+                "group": session.group_id,
+                "alert": session.message_id,
+                "attempts": len(run.attempts),
+            },
+        )
+        ended_at = datetime.fromtimestamp(run.ended_at or session.started_at, UTC)
+        aws.client("cloudwatch").put_metric_data(
+            Namespace=NAMESPACE,
+            MetricData=[
+                {
+                    "MetricName": "PhoneEscalationExhausted",
+                    "Dimensions": [{"Name": "Group", "Value": session.group_id}],
+                    "Timestamp": ended_at,
+                    "Value": 1,
+                    "Unit": "Count",
+                }
+            ],
+        )
+        if session.slack_channel:
+            zone = ZoneInfo(os.environ["TIMEZONE"])
+            slack = Slack(self._settings["SLACK_BOT_TOKEN"], deadline=self._deadline)
+            slack.post(session.slack_channel, words.exhausted(session, zone))
+        self._change(lambda run, _: rotation.reported(run))
+
+    def _number(self, attempt: int) -> str:
+        return self._session.rotation.member_of(attempt).number

@@ -1,0 +1,66 @@
+"""Open an escalation, or let an alert join the one that runs."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from phone_escalation import addresses, duties, rotation, store
+from phone_escalation.roster import Roster, duty
+from phone_escalation.rotation import Language
+from phone_escalation.session import LIFE, Session, new_token
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What a group is to be phoned about; alerts of one `message_id` are the same alert."""
+
+    group_id: str
+    message_id: str
+    texts: Mapping[Language, str]
+    env_type: str
+
+
+def escalate(roster: Roster, trouble: Trouble, now: int) -> dict[str, Any]:
+    """Have a group phoned, unless it is being phoned about the same alert already.
+
+    Returns what the caller is told: `{"token", "state", "joined", "alerts", "status_url"}`. The
+    table's stream starts the dialling: that has no way to lose what was written, and this function
+    no way to the internet. Raises NotFound, RosterError or Throttled.
+    """
+    found = duty(roster, trouble.group_id, trouble.env_type, duties.local(now))
+    group = found.group
+    new = Session(
+        token=new_token(),
+        group_id=group.group_id,
+        group_name=group.name,
+        message_id=trouble.message_id,
+        env_type=trouble.env_type,
+        texts=dict(trouble.texts),
+        place=found.place,
+        caller=found.caller,
+        slack_channel=group.slack_channel,
+        bundle_seconds=group.bundle_minutes * 60,
+        started_at=now,
+        expires_at=now + LIFE,
+        rotation=rotation.start(found.members, group.rounds, group.ring_timeout, now),
+    )
+    session, joined = store.open_or_join(new, group.escalations_per_hour)
+    log.info(
+        "an alert joined" if joined else "an escalation opened",
+        extra={
+            "group": group.group_id,
+            "alert": trouble.message_id,
+            "alerts": session.alerts,
+            "env_type": session.env_type,
+        },
+    )
+    return {
+        "token": session.token,
+        "state": session.rotation.state,
+        "joined": joined,
+        "alerts": session.alerts,
+        "status_url": addresses.of_status(session.group_id, session.token),
+    }

@@ -1,0 +1,153 @@
+"""The entrance: a monitoring system, or an alarm, has the people on duty phoned."""
+
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from common import failures, logs
+from common.events import InvalidEvent, parse, require
+from phone_escalation import duties, store, words
+from phone_escalation.api import Answer, Refusal, Request, answer, answering
+from phone_escalation.escalate import Trouble, escalate
+from phone_escalation.roster import NotFound, RosterError, problems, texts
+from phone_escalation.session import standing
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+logs.set_up()
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What a caller says: which message, and what stands in its places, in order."""
+
+    messageId: str  # noqa: N815 (the API's name)
+    variableMessage: list[str] | str = field(default_factory=list)  # noqa: N815
+
+    def __post_init__(self) -> None:
+        """Check. Raises InvalidEvent naming the field."""
+        require(ID.fullmatch(self.messageId), "messageId", self.messageId, "letters, digits, _ -")
+
+    @property
+    def variables(self) -> list[str]:
+        """The variables, as a list."""
+        given = self.variableMessage
+        return [given] if isinstance(given, str) else given
+
+
+@dataclass(frozen=True)
+class Call(Alert):
+    """The payload by hand: an alert for a group."""
+
+    groupId: str = ""  # noqa: N815
+
+    def __post_init__(self) -> None:
+        """Check. Raises InvalidEvent naming the field."""
+        super().__post_init__()
+        require(ID.fullmatch(self.groupId), "groupId", self.groupId, "letters, digits, _ -")
+
+
+@dataclass(frozen=True)
+class Check:
+    """The payload that has the tables checked, those rows too that are valid later."""
+
+    check: bool
+
+    def __post_init__(self) -> None:
+        """Check. Raises InvalidEvent naming the field."""
+        require(self.check, "check", self.check, "true")
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Open an escalation, or let the alert join the one that runs.
+
+    Takes API Gateway's events, SNS's with CloudWatch alarms, and by hand a `Call` or a `Check`. A
+    repeated event joins the escalation that the first one opened.
+    """
+    if "httpMethod" in event:
+        return answering(event, context, _api)
+    now = int(time.time())
+    if "Records" in event:
+        return _alarms(event["Records"], now)
+    if "check" in event:
+        parse(Check, event)
+        roster = duties.read(now)
+        failures.raise_for(problems(roster), tried=sum(1 for _ in roster.keyed()))
+        return {"checked": sum(1 for _ in roster.keyed())}
+    call = parse(Call, event)
+    roster = duties.read(now)
+    said = texts(roster, call.messageId, call.variables, duties.local(now))
+    trouble = Trouble(call.groupId, call.messageId, said, os.environ["ENV_TYPE"])
+    return escalate(roster, trouble, now)
+
+
+def _api(request: Request) -> Answer:
+    now = int(time.time())
+    group_id = request.path["groupId"]
+    if request.method == "GET":
+        session = store.load(request.only("token"), now, group_id)
+        if session is None:
+            raise Refusal(404, "token: there is no such escalation of this group (any more)")
+        return answer(200, standing(session))
+    alert = parse(Alert, _fields(request))
+    env_type = request.stage["env_type"]
+    try:
+        roster = duties.read(now)
+        said = texts(roster, alert.messageId, alert.variables, duties.local(now))
+        told = escalate(roster, Trouble(group_id, alert.messageId, said, env_type), now)
+    except NotFound as error:
+        raise Refusal(404, str(error)) from None
+    except RosterError as error:
+        raise Refusal(409, str(error)) from None
+    except store.Throttled as error:
+        left = store.HOUR - now % store.HOUR
+        raise Refusal(429, str(error), Retry_After=str(left)) from None
+    except duties.Unreadable as error:
+        log.warning("refused", extra={"status": 503, "reason": str(error)})
+        raise Refusal(503, "the tables cannot be read: try again", Retry_After="60") from None
+    return answer(202, told, Location=told["status_url"])
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    """Return the fields of an alert, from the JSON body and the query."""
+    found: Any = {}
+    if request.body.strip():
+        try:
+            found = json.loads(request.body)
+        except ValueError:
+            raise InvalidEvent("body: takes a JSON object") from None
+        require(isinstance(found, dict), "body", found, "a JSON object")
+    query: dict[str, Any] = dict(request.query)
+    if "messageId" in query:
+        query["messageId"] = request.only("messageId")
+    return {**found, **query}
+
+
+def _alarms(records: Sequence[Mapping[str, Any]], now: int) -> dict[str, Any]:
+    groups = json.loads(os.environ["ALARM_GROUPS"])
+    failed: dict[str, object] = {}
+    told = []
+    for record in records:
+        notice = record["Sns"]
+        topic = notice["TopicArn"].rsplit(":", 1)[1]
+        try:
+            alarm = json.loads(notice["Message"])
+            name = alarm["AlarmName"]
+            if alarm["NewStateValue"] != "ALARM":
+                continue
+        except (ValueError, KeyError, TypeError):
+            failed[topic] = f"no CloudWatch alarm: {notice['Message'][:200]!r}"
+            continue
+        roster = duties.read(now)
+        said = words.of_alarm(alarm)
+        message_id = f"alarm {name}"
+        trouble = Trouble(groups[topic], message_id, said, os.environ["ENV_TYPE"])
+        told.append({"alarm": name} | escalate(roster, trouble, now))
+    failures.raise_for(failed, tried=len(records))
+    return {"escalations": told}

@@ -1,0 +1,301 @@
+"""Who is on duty, what is said, from where: the operators' tables, as they are valid at a time.
+
+Rows are valid from `valid_from` until before `valid_to` (null: without an end), wall-clock times of
+one zone, so that next month's rotation can be entered today. Pure.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import combinations
+from typing import TypeVar
+
+from common.events import require
+from phone_escalation.rotation import Language, Member
+from phone_escalation.words import cut
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+PLACE = "{}"
+MOST_OF_A_VARIABLE = 300
+# What a group's settings may be; the tables themselves hold it too, where the server checks.
+SETTINGS = {
+    "rounds": (1, 10),
+    "ring_timeout": (5, 120),
+    "bundle_minutes": (0, 1440),
+    "escalations_per_hour": (1, 65535),
+}
+
+
+class RosterError(Exception):
+    """The tables say nothing, or two things, where one is needed; the message names the rows."""
+
+
+class NotFound(Exception):
+    """No such group, or no such message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What all rows have."""
+
+    id: int
+    valid_from: datetime
+    valid_to: datetime | None
+
+    def never(self) -> bool:
+        """Tell whether the row's validity is empty."""
+        return self.valid_to is not None and self.valid_to <= self.valid_from
+
+    def at(self, time: datetime) -> bool:
+        """Tell whether the row is valid at a time."""
+        return self.valid_from <= time and (self.valid_to is None or time < self.valid_to)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group(Row):
+    """A row of `monitor_group`: a group, and how its people are phoned."""
+
+    group_id: str
+    name: str
+    rounds: int
+    ring_timeout: int
+    bundle_minutes: int
+    escalations_per_hour: int
+    slack_channel: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupMember(Row):
+    """A row of `group_member`: who is phoned, and in which place."""
+
+    group_id: str
+    position: int
+    name: str
+    phone_number: str
+    language: Language
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message(Row):
+    """A row of `twilio_message`: a text with a {} for each variable."""
+
+    message_id: str
+    language: Language
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvInfo(Row):
+    """A row of `env_info`: a value by environment and code.
+
+    `caller_number`, `place`, and for a rehearsal `rehearsal_number`, or several of them with
+    something behind.
+    """
+
+    env_type: str
+    code: str
+    value: str
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Roster:
+    """All rows that are valid now, or will be."""
+
+    monitor_group: list[Group] = field(default_factory=list)
+    group_member: list[GroupMember] = field(default_factory=list)
+    twilio_message: list[Message] = field(default_factory=list)
+    env_info: list[EnvInfo] = field(default_factory=list)
+
+    def keyed(self) -> Iterable[tuple[str, Row, tuple[object, ...]]]:
+        """Give each row with its table and what may be there only once at a time."""
+        for group in self.monitor_group:
+            yield "monitor_group", group, (group.group_id,)
+        for member in self.group_member:
+            yield "group_member", member, (member.group_id, member.position)
+        for message in self.twilio_message:
+            yield "twilio_message", message, (message.message_id, message.language)
+        for env in self.env_info:
+            yield "env_info", env, (env.env_type, env.code)
+
+
+@dataclass(frozen=True)
+class Duty:
+    """What one escalation needs to know of a group: see `duty`."""
+
+    group: Group
+    members: tuple[Member, ...]
+    place: str
+    caller: str
+
+
+def duty(roster: Roster, group_id: str, env_type: str, time: datetime) -> Duty:
+    """Return who is to be phoned for a group, in order.
+
+    In any environment but production the numbers are those of the rehearsal, never a person's.
+    Raises NotFound, or RosterError naming the rows.
+    """
+    if all(group.group_id != group_id for group in roster.monitor_group):
+        raise NotFound(f"groupId: got {group_id!r}, there is no such group in monitor_group")
+    group = _only("monitor_group", roster.monitor_group, (group_id,), time, roster)
+    mine = sorted(
+        (row for row in roster.group_member if row.group_id == group_id and row.at(time)),
+        key=lambda row: row.position,
+    )
+    _refuse_overlaps(roster, mine)
+    if not mine:
+        raise RosterError(_nobody("group_member", (group_id,), roster, time))
+    members = tuple(Member(row.name, row.phone_number, row.language) for row in mine)
+    if env_type != "production":
+        numbers = _rehearsal(roster, env_type, time)
+        members = tuple(
+            replace(member, number=numbers[place % len(numbers)])
+            for place, member in enumerate(members)
+        )
+    found = {
+        code: _only("env_info", roster.env_info, (env_type, code), time, roster).value
+        for code in ("caller_number", "place")
+    }
+    return Duty(group, members, found["place"], found["caller_number"])
+
+
+def texts(
+    roster: Roster, message_id: str, variables: Sequence[str], time: datetime
+) -> dict[Language, str]:
+    """Return a message by language, its places filled in order.
+
+    Raises NotFound, RosterError naming the rows, or InvalidEvent where the numbers differ.
+    """
+    known = [row for row in roster.twilio_message if row.message_id == message_id]
+    if not known:
+        raise NotFound(f"messageId: got {message_id!r}, there is no such message in twilio_message")
+    rows = [row for row in known if row.at(time)]
+    if not rows:
+        raise RosterError(_nobody("twilio_message", (message_id,), roster, time))
+    _refuse_overlaps(roster, rows)
+    return {row.language: fill(row.text, variables) for row in rows}
+
+
+def fill(text: str, variables: Sequence[str]) -> str:
+    """Put the variables into the text's places, in order; raises InvalidEvent unless they fit."""
+    first, *others = text.split(PLACE)
+    places = len(others)
+    require(
+        len(variables) == places,
+        "variableMessage",
+        list(variables),
+        f"{places} of them, for {text!r}",
+    )
+    short = (cut(variable, MOST_OF_A_VARIABLE) for variable in variables)
+    filled = (variable + rest for variable, rest in zip(short, others, strict=True))
+    return cut(first + "".join(filled))
+
+
+def problems(roster: Roster) -> dict[str, str]:
+    """Return what is wrong anywhere in the tables, now or in future, by row.
+
+    Empty validity, overlaps, members of no group, numbers that are none, settings out of range.
+    """
+    found: dict[str, str] = {}
+    for table, row, _ in roster.keyed():
+        if row.never():
+            found[f"{table} row {row.id}"] = (
+                f"valid_from {row.valid_from} is not before valid_to {row.valid_to}"
+            )
+    for table, one, other, key in _overlaps(roster):
+        found[f"{table} rows {one.id} and {other.id}"] = f"{_named(key)}: valid at the same time"
+    for group in roster.monitor_group:
+        for name, (least, most) in SETTINGS.items():
+            got = getattr(group, name)
+            if not least <= got <= most:
+                found[f"monitor_group row {group.id}"] = (
+                    f"{name}: got {got}, takes {least} to {most}"
+                )
+    groups = {group.group_id for group in roster.monitor_group}
+    for member in roster.group_member:
+        if member.group_id not in groups:
+            found[f"group_member row {member.id}"] = f"there is no group {member.group_id!r}"
+        if not E164.fullmatch(member.phone_number):
+            found[f"group_member row {member.id}"] = (
+                f"phone_number: got {member.phone_number!r}, takes E.164 such as +819012345678"
+            )
+    for env in roster.env_info:
+        if env.code.partition("_number")[1] and not E164.fullmatch(env.value):
+            found[f"env_info row {env.id}"] = (
+                f"{env.code}: got {env.value!r}, takes E.164 such as +815012345678"
+            )
+    return found
+
+
+def _only(
+    table: str, rows: Sequence[R], key: tuple[object, ...], time: datetime, roster: Roster
+) -> R:
+    keys = {id(row): found for name, row, found in roster.keyed() if name == table}
+    valid = [row for row in rows if keys[id(row)] == key and row.at(time)]
+    _refuse_overlaps(roster, valid)
+    if not valid:
+        raise RosterError(_nobody(table, key, roster, time))
+    return valid[0]
+
+
+def _rehearsal(roster: Roster, env_type: str, time: datetime) -> list[str]:
+    rows = sorted(
+        (
+            row
+            for row in roster.env_info
+            if row.env_type == env_type and row.code.startswith("rehearsal_number") and row.at(time)
+        ),
+        key=lambda row: row.code,
+    )
+    _refuse_overlaps(roster, rows)
+    if not rows:
+        raise RosterError(_nobody("env_info", (env_type, "rehearsal_number"), roster, time))
+    return [row.value for row in rows]
+
+
+def _overlaps(roster: Roster) -> Iterable[tuple[str, Row, Row, tuple[object, ...]]]:
+    together: dict[tuple[str, tuple[object, ...]], list[Row]] = defaultdict(list)
+    for table, row, key in roster.keyed():
+        together[table, key].append(row)
+    for (table, key), rows in together.items():
+        rows.sort(key=lambda row: (row.valid_from, row.id))
+        for one, other in combinations(rows, 2):
+            # Of a row that is never valid `problems` says so.
+            if not one.never() and not other.never() and one.at(other.valid_from):
+                yield table, one, other, key
+
+
+def _refuse_overlaps(roster: Roster, rows: Sequence[Row]) -> None:
+    """Raise RosterError where two of these rows, all valid at one time, have the same key."""
+    mine = {id(row) for row in rows}
+    seen: dict[tuple[str, tuple[object, ...]], Row] = {}
+    for table, row, key in roster.keyed():
+        if id(row) not in mine:
+            continue
+        other = seen.setdefault((table, key), row)
+        if other is not row:
+            raise RosterError(
+                f"{table} rows {other.id} and {row.id} ({_named(key)}) are valid at the same time: "
+                "end one of them with valid_to"
+            )
+
+
+def _nobody(table: str, key: tuple[object, ...], roster: Roster, time: datetime) -> str:
+    known = [
+        row for name, row, found in roster.keyed() if name == table and found[: len(key)] == key
+    ]
+    listed = ", ".join(
+        f"row {row.id} from {row.valid_from} to {row.valid_to or 'open'}" for row in known
+    )
+    return (
+        f"{table} ({_named(key)}): no row is valid at {time:%Y-%m-%d %H:%M}: there is "
+        f"{listed or 'none'}"
+    )
+
+
+def _named(key: tuple[object, ...]) -> str:
+    return " ".join(map(str, key))

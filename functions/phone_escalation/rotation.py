@@ -1,0 +1,299 @@
+"""The rotation: who is phoned next, and what a status, a key, silence or a crash changes.
+
+A rotation changes by the functions here alone, each of which may be told anything, late, twice or
+out of order: what does not fit changes nothing. `todo` says what is to be done in the world, now.
+Times are epoch seconds.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Language = Literal["ja", "en"]
+State = Literal["calling", "acknowledged", "exhausted"]
+# due: to be dialled; dialling: somebody has claimed that; ringing, talking: there is a call; over.
+Phase = Literal["due", "dialling", "ringing", "talking", "over"]
+Deed = Literal["dial", "look up", "check", "hang up", "report"]
+
+# A claim to dial is good for so long: more than the dialler's own deadline.
+LEASE = 30
+# How late a call's last status may be, after the ring timeout.
+GRACE = 30
+# The longest telling with its wait for a key, and then some.
+TELLING = 180
+# Until another try where Twilio surely did not call.
+PAUSE = 60
+# So long may Twilio be away before the rotation gives up.
+PATIENCE = 3600
+# So often is a report of exhaustion tried.
+REPORTS = 5
+
+FINAL = {
+    "completed": "hung up",
+    "busy": "busy",
+    "no-answer": "no answer",
+    "failed": "failed",
+    "canceled": "cancelled",
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """Who may be phoned: a name, a number in E.164, a language."""
+
+    name: str
+    number: str
+    language: Language
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to reach one member, by `member`, an index. `number` counts from 1.
+
+    `due_at` is when somebody should look after it, `again` the second try after busy, `outcome`
+    how it ended and `detail` Twilio's words on that.
+    """
+
+    number: int
+    member: int
+    began_at: int
+    due_at: int
+    again: bool = False
+    phase: Phase = "due"
+    sid: str | None = None
+    outcome: str | None = None
+    detail: str | None = None
+    over_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Members in order, `rounds` times, `ring_timeout` seconds each, and how far that has come."""
+
+    members: tuple[Member, ...]
+    rounds: int
+    ring_timeout: int
+    attempts: tuple[Attempt, ...]
+    state: State = "calling"
+    ended_at: int | None = None
+    acknowledged_by: int | None = None
+    reports: int = 0
+    report_due_at: int | None = None
+
+    def attempt(self, number: int) -> Attempt | None:
+        """Return an attempt by its number, or None."""
+        return self.attempts[number - 1] if 0 < number <= len(self.attempts) else None
+
+    def member_of(self, number: int) -> Member:
+        """Return whom an attempt phones."""
+        return self.members[self.attempts[number - 1].member]
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something to be done in the world. `attempt` is its number; 0 for the report."""
+
+    deed: Deed
+    attempt: int = 0
+
+
+def start(members: tuple[Member, ...], rounds: int, ring_timeout: int, now: int) -> Rotation:
+    """Begin: the first member is to be phoned."""
+    first = Attempt(number=1, member=0, began_at=now, due_at=now)
+    return Rotation(members, rounds, ring_timeout, (first,))
+
+
+def todo(rotation: Rotation, now: int) -> list[Action]:
+    """Return what is to be done, now."""
+    return [action for at, action in _agenda(rotation) if at <= now]
+
+
+def due_at(rotation: Rotation) -> int | None:
+    """Return when `todo` will have something next (or had already), None if never."""
+    return min((at for at, _ in _agenda(rotation)), default=None)
+
+
+def claim(rotation: Rotation, number: int, now: int) -> Rotation:
+    """Claim the dialling of an attempt: unchanged where that is not to be done (any more)."""
+    attempt = rotation.attempt(number)
+    if rotation.state != "calling" or attempt is None:
+        return rotation
+    if attempt.phase != "due" or attempt.due_at > now:
+        return rotation
+    return _put(rotation, replace(attempt, phase="dialling", due_at=now + LEASE))
+
+
+def dialled(rotation: Rotation, number: int, sid: str, now: int) -> Rotation:
+    """Take note of an attempt's call, as Twilio answered, or as a look-up or a webhook tells."""
+    attempt = rotation.attempt(number)
+    if attempt is None or attempt.phase not in ("due", "dialling") or not _is(attempt, sid):
+        return rotation
+    ringing = replace(attempt, phase="ringing", sid=sid, due_at=now + rotation.ring_timeout + GRACE)
+    return _put(rotation, _withdrawable(rotation, ringing, now))
+
+
+def put_back(rotation: Rotation, number: int, detail: str, now: int) -> Rotation:
+    """Try again in a minute, as Twilio surely did not call."""
+    attempt = rotation.attempt(number)
+    if attempt is None or attempt.phase != "dialling":
+        return rotation
+    if rotation.state != "calling":
+        return _over(rotation, attempt, "not needed", now)
+    return _put(rotation, replace(attempt, phase="due", due_at=now + PAUSE, detail=detail))
+
+
+def lost(rotation: Rotation, number: int, now: int) -> Rotation:
+    """Dial anew: a look-up found no call of an attempt whose dialler was never heard of again."""
+    attempt = rotation.attempt(number)
+    if attempt is None or attempt.phase != "dialling" or attempt.due_at > now:
+        return rotation
+    if rotation.state != "calling":
+        return _over(rotation, attempt, "not needed", now)
+    return _put(rotation, replace(attempt, phase="due", due_at=now))
+
+
+def held_up(rotation: Rotation, number: int, detail: str, now: int) -> Rotation:
+    """Give up the whole rotation where one attempt has held it up for an hour: Twilio is away."""
+    attempt = rotation.attempt(number)
+    if attempt is None or attempt.phase == "over" or now - attempt.began_at <= PATIENCE:
+        return rotation
+    return _exhaust(_put(rotation, _ended(attempt, "unreachable", now, detail)), now)
+
+
+def answered(rotation: Rotation, number: int, sid: str, now: int) -> Rotation:
+    """Give somebody, or something, that took the call time for a key."""
+    attempt = rotation.attempt(number)
+    if attempt is None or attempt.phase == "over" or not _is(attempt, sid):
+        return rotation
+    talking = replace(attempt, phase="talking", sid=sid, due_at=now + TELLING)
+    return _put(rotation, _withdrawable(rotation, talking, now))
+
+
+def acknowledge(rotation: Rotation, number: int, now: int) -> Rotation:
+    """Key 1: ends it, whoever presses, unless somebody was first. What still rings is to stop."""
+    attempt = rotation.attempt(number)
+    if attempt is None or rotation.state == "acknowledged":
+        return rotation
+    won = replace(
+        rotation,
+        state="acknowledged",
+        acknowledged_by=number,
+        ended_at=now,
+        report_due_at=None,
+    )
+    won = _put(won, _ended(attempt, "acknowledged", now))
+    for other in won.attempts:
+        if other.phase == "due":
+            won = _put(won, _ended(other, "not needed", now))
+        elif other.phase != "over":
+            won = _put(won, _withdrawable(won, other, now))
+    return won
+
+
+def ended(
+    rotation: Rotation, number: int, outcome: str, now: int, detail: str | None = None
+) -> Rotation:
+    """End an attempt that came to nothing: the next one is due, or nobody is left."""
+    attempt = rotation.attempt(number)
+    if attempt is None or attempt.phase == "over":
+        return rotation
+    return _over(rotation, attempt, outcome, now, detail)
+
+
+def status(rotation: Rotation, number: int, sid: str, said: str, now: int) -> Rotation:
+    """Take note of a call's status: queued, initiated, ringing, in-progress, or a final one."""
+    attempt = rotation.attempt(number)
+    if attempt is None or not _is(attempt, sid):
+        return rotation
+    if said in FINAL:
+        if attempt.phase == "over":
+            return rotation
+        return _over(rotation, replace(attempt, sid=sid), FINAL[said], now)
+    if said == "in-progress" and attempt.phase != "talking":
+        return answered(rotation, number, sid, now)
+    return dialled(rotation, number, sid, now)
+
+
+def reporting(rotation: Rotation, now: int) -> Rotation:
+    """Claim the report of exhaustion: unchanged where another does it, or it is done."""
+    at = rotation.report_due_at
+    if at is None or at > now:
+        return rotation
+    reports = rotation.reports + 1
+    again_at = now + PAUSE if reports < REPORTS else None
+    return replace(rotation, reports=reports, report_due_at=again_at)
+
+
+def reported(rotation: Rotation) -> Rotation:
+    """Take note that the report is out."""
+    return replace(rotation, report_due_at=None)
+
+
+def _agenda(rotation: Rotation) -> list[tuple[int, Action]]:
+    on_the_line: Deed = "check" if rotation.state == "calling" else "hang up"
+    deeds: dict[Phase, Deed] = {
+        "due": "dial",
+        "dialling": "look up",
+        "ringing": on_the_line,
+        "talking": on_the_line,
+    }
+    agenda = [
+        (attempt.due_at, Action(deeds[attempt.phase], attempt.number))
+        for attempt in rotation.attempts
+        if attempt.phase != "over"
+    ]
+    if rotation.report_due_at is not None:
+        agenda.append((rotation.report_due_at, Action("report")))
+    return agenda
+
+
+def _is(attempt: Attempt, sid: str) -> bool:
+    # Another sid would be a second call of one attempt: no word of it counts.
+    return attempt.sid in (None, sid)
+
+
+def _withdrawable(rotation: Rotation, attempt: Attempt, now: int) -> Attempt:
+    """Make a call that rings for nothing due at once.
+
+    One being dialled keeps its lease, and who is on the line hears who was first.
+    """
+    if rotation.state == "calling" or attempt.phase != "ringing":
+        return attempt
+    return replace(attempt, due_at=now)
+
+
+def _put(rotation: Rotation, attempt: Attempt) -> Rotation:
+    attempts = list(rotation.attempts)
+    attempts[attempt.number - 1] = attempt
+    return replace(rotation, attempts=tuple(attempts))
+
+
+def _ended(attempt: Attempt, outcome: str, now: int, detail: str | None = None) -> Attempt:
+    return replace(attempt, phase="over", outcome=outcome, detail=detail, over_at=now)
+
+
+def _over(
+    rotation: Rotation, attempt: Attempt, outcome: str, now: int, detail: str | None = None
+) -> Rotation:
+    after = _put(rotation, _ended(attempt, outcome, now, detail))
+    return _next(after, now) if after.state == "calling" else after
+
+
+def _next(rotation: Rotation, now: int) -> Rotation:
+    last = rotation.attempts[-1]
+    if last.phase != "over":
+        return rotation
+    number = last.number + 1
+    if last.outcome == "busy" and not last.again:
+        following = Attempt(number, last.member, began_at=now, due_at=now, again=True)
+    else:
+        turn = sum(not attempt.again for attempt in rotation.attempts)
+        if turn >= rotation.rounds * len(rotation.members):
+            return _exhaust(rotation, now)
+        following = Attempt(number, turn % len(rotation.members), began_at=now, due_at=now)
+    return replace(rotation, attempts=(*rotation.attempts, following))
+
+
+def _exhaust(rotation: Rotation, now: int) -> Rotation:
+    if rotation.state != "calling":
+        return rotation
+    return replace(rotation, state="exhausted", ended_at=now, report_due_at=now)
