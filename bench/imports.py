@@ -29,11 +29,8 @@ def seconds(code: str) -> float:
 
 
 def handler(function: str) -> str:
-    capability = build.capability(function)
-    return (
-        f"import sys; sys.path.insert(0, '{build.ROOT / 'build' / function}');"
-        f" import {capability}.handler"
-    )
+    module = build.handler(function).rpartition(".")[0]
+    return f"import sys; sys.path.insert(0, '{build.ROOT / 'build' / function}'); import {module}"
 
 
 def run(_: Stack) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import build
 import lifecycle
-from bench import calls, deploys, imports, zips
+from bench import calls, deploys, imports, phones, zips
 from deploy import DeployError
 from stack import Stack, StackError
 from up import TerraformError
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "imports": imports.run,
     "calls": calls.run,
     "deploys": deploys.run,
+    "phones": phones.run,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from cloudwatch_to_slack.findings import Finding, Part, number
 from cloudwatch_to_slack.graphs import Graph
-from common.slack import escaped
+from common.mrkdwn import escaped
 
 Language = Literal["ja", "en"]
 

@@ -112,11 +112,3 @@ class _MaybeDone(SlackError):
 def _without_query(error: Exception) -> str:
     # An upload's address is a key to it.
     return str(error).split("?", 1)[0]
-
-
-def escaped(text: str) -> str:
-    """Return text as Slack wants it, where & < > have a meaning of their own.
-
-    https://docs.slack.dev/messaging/formatting-message-text
-    """
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

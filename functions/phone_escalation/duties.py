@@ -21,6 +21,9 @@ from phone_escalation.roster import Roster
 KEPT = "roster"
 SECONDS = 5
 MOST_ROWS = 5000
+# Alerts come in storms, and SSM answers 40 requests a second: where the database is, is remembered
+# for so many seconds.
+FRESH = 60
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +43,27 @@ def read(now: int) -> Roster:
     Where the database cannot be read, return the copy: an escalation is often about just that.
     Raises Unreadable where there is none, and ParameterError.
     """
-    settings = mysql.Settings.of(parameters.read(parameters.path(None, None), mysql.PARAMETERS))
+    settings = _settings(now)
     try:
         roster = _from_database(settings, local(now))
     except pymysql.MySQLError as error:
+        _warm.clear()
         log.warning("the database cannot be read, using the copy of the roster: %s", error)
         return _copy(error)
     _keep(roster, now)
     return roster
+
+
+_warm: dict[str, tuple[int, mysql.Settings]] = {}
+
+
+def _settings(now: int) -> mysql.Settings:
+    path = parameters.path(None, None)
+    read_at, settings = _warm.get(path, (0, None))
+    if settings is None or now - read_at >= FRESH:
+        settings = mysql.Settings.of(parameters.read(path, mysql.PARAMETERS))
+        _warm[path] = now, settings
+    return settings
 
 
 def _from_database(settings: mysql.Settings, time: datetime) -> Roster:

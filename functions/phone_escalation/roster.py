@@ -209,12 +209,7 @@ def problems(roster: Roster) -> dict[str, str]:
     for table, one, other, key in _overlaps(roster):
         found[f"{table} rows {one.id} and {other.id}"] = f"{_named(key)}: valid at the same time"
     for group in roster.monitor_group:
-        for name, (least, most) in SETTINGS.items():
-            got = getattr(group, name)
-            if not least <= got <= most:
-                found[f"monitor_group row {group.id}"] = (
-                    f"{name}: got {got}, takes {least} to {most}"
-                )
+        found |= {f"monitor_group row {group.id}": said for said in _out_of_range(group)}
     groups = {group.group_id for group in roster.monitor_group}
     for member in roster.group_member:
         if member.group_id not in groups:
@@ -229,6 +224,13 @@ def problems(roster: Roster) -> dict[str, str]:
                 f"{env.code}: got {env.value!r}, takes E.164 such as +815012345678"
             )
     return found
+
+
+def _out_of_range(group: Group) -> Iterable[str]:
+    for name, (least, most) in SETTINGS.items():
+        got = getattr(group, name)
+        if not least <= got <= most:
+            yield f"{name}: got {got}, takes {least} to {most}"
 
 
 def _only(

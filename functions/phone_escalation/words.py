@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
-from common.slack import escaped
+from common.mrkdwn import escaped
 from phone_escalation.rotation import Language
 from phone_escalation.session import Session
 from phone_escalation.twiml import Said

@@ -1,0 +1,336 @@
+import json
+from base64 import b64encode
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from datetime import datetime
+from types import SimpleNamespace
+
+import pymysql
+import pytest
+
+from common import mysql
+from common.events import InvalidEvent
+from common.failures import RunFailed
+from phone_escalation import duties, rotation, store
+from phone_escalation.phone_call import handler
+from phone_escalation.roster import NotFound, RosterError
+from tests.unit.phone_escalation.samples import BASE, NOW, a_group, a_message, a_roster, an_info
+
+ROSTER = a_roster()
+
+
+class FakeDatabase:
+    """The tables as rows, and what the database does instead of giving them."""
+
+    def __init__(self):
+        self.roster, self.trouble, self.asked = ROSTER, None, []
+
+    @contextmanager
+    def reading(self, settings, **limits):
+        if self.trouble:
+            raise self.trouble
+        yield SimpleNamespace(execute=self.execute, fetchall=lambda: self.found)
+
+    def execute(self, query, values):
+        self.asked.append((query, values))
+        table = query.split(" FROM ")[1].split()[0]
+        columns = query.removeprefix("SELECT ").split(" FROM ")[0].split(", ")
+        rows = [asdict(row) for row in getattr(self.roster, table)]
+        self.found = [tuple(row[column] for column in columns) for row in rows]
+
+
+@pytest.fixture
+def database(table, put_parameter, monkeypatch):
+    for name in mysql.PARAMETERS:
+        put_parameter(name, "3306" if name.endswith("PORT") else "x")
+    fake = FakeDatabase()
+    monkeypatch.setattr(mysql, "reading", fake.reading)
+    return fake
+
+
+@pytest.fixture
+def call(database, context):
+    """Call the API as API Gateway does; returns the status, the answer and the headers."""
+
+    def call(query=None, body=None, *, method="POST", group="database", env_type="production"):
+        event = {
+            "httpMethod": method,
+            "pathParameters": {"groupId": group},
+            "multiValueQueryStringParameters": query,
+            "headers": {"x-api-key": "k"},
+            "body": body if body is None or isinstance(body, str) else json.dumps(body),
+            "isBase64Encoded": False,
+            "stageVariables": {"env_type": env_type},
+        }
+        answer = handler(event, context)
+        assert answer["headers"]["Content-Type"] == "application/json"
+        return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
+
+    return call
+
+
+ALERT = {"messageId": "disk_full", "variableMessage": ["db-1", "95"]}
+QUERY = {"messageId": ["disk_full"], "variableMessage": ["db-1", "95"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        (QUERY, None),
+        (QUERY, ""),
+        (None, ALERT),
+        ({"messageId": ["disk_full"]}, {"variableMessage": ["db-1", "95"]}),
+        ({"variableMessage": ["db-1", "95"]}, {"messageId": "disk_full"}),
+        (QUERY, {"messageId": "host_down", "variableMessage": "x"}),
+    ],
+)
+def test_an_escalation_is_opened(call, query, body):
+    status, told, headers = call(query, body)
+    assert (status, told["state"], told["joined"], told["alerts"]) == (202, "calling", False, 1)
+    url = f"{BASE}/phonecall/database?token={told['token']}"
+    assert told["status_url"] == headers["Location"] == url
+    session = store.load(told["token"], NOW)
+    assert session.texts["ja"] == "db-1のディスク使用率が95パーセントです。"
+    assert (session.place, session.slack_channel) == ("本番環境", "C0123456789")
+    assert store.get(told["token"])["act"] == "now"
+
+
+def test_a_repeat_joins(call):
+    _, first, _ = call(QUERY)
+    status, told, _ = call(QUERY)
+    assert (status, told) == (202, first | {"joined": True, "alerts": 2})
+
+
+def test_one_variable_as_text(call, database):
+    database.roster = replace(ROSTER, twilio_message=[a_message(text="{} is full")])
+    assert call(None, {"messageId": "disk_full", "variableMessage": "db-1"})[0] == 202
+    assert call({"messageId": ["disk_full"], "variableMessage": ["db-1"]})[0] == 202
+
+
+def test_a_rehearsal_dials_no_persons_number(call):
+    _, told, _ = call(QUERY, env_type="verification")
+    session = store.load(told["token"], NOW)
+    numbers = {member.number for member in session.rotation.members}
+    assert numbers == {"+819000000091", "+819000000092"}
+    assert session.env_type == "verification"
+    # The same alert in production joins no rehearsal.
+    assert call(QUERY)[1]["joined"] is False
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "message"),
+    [
+        (None, None, "messageId: missing"),
+        ({"messageId": [""]}, None, "messageId: got '', takes letters"),
+        ({"messageId": ["a b"]}, None, "messageId: got 'a b', takes letters"),
+        ({"messageId": ["a", "b"]}, None, "messageId: got 2 of them, takes one"),
+        ({"messageId": ["x" * 65]}, None, "messageId: got"),
+        (None, {"messageId": 5}, "messageId: got 5, takes text"),
+        (None, {"messageId": "x", "variableMessage": [1]}, "variableMessage"),
+        (None, {"messageId": "x", "variableMessage": None}, "variableMessage: got None"),
+        (None, "{", "body: takes a JSON object"),
+        (None, [], "body: got [], takes a JSON object"),
+        (None, '"x"', "body: got 'x', takes a JSON object"),
+        (None, ALERT | {"x": 1}, "unknown field: x"),
+        (QUERY | {"groupId": ["web"]}, None, "unknown field: groupId"),
+        ({"messageId": ["disk_full"]}, None, "variableMessage: got [], takes 2 of them"),
+        (None, ALERT | {"variableMessage": "x"}, "variableMessage: got ['x'], takes 2 of them"),
+    ],
+)
+def test_a_bad_request_names_the_field(call, query, body, message):
+    status, told, _ = call(query, body)
+    assert (status, list(told)) == (400, ["message"])
+    assert told["message"].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("group", "query", "message"),
+    [
+        ("web", QUERY, "groupId: got 'web'"),
+        ("a b/%", QUERY, "groupId: got 'a b/%'"),
+        ("database", {"messageId": ["x"]}, "messageId: got 'x'"),
+    ],
+)
+def test_unknown_groups_and_messages(call, group, query, message):
+    status, told, _ = call(query, group=group)
+    assert (status, told["message"].startswith(message)) == (404, True)
+
+
+def test_tables_that_contradict_themselves(call, database):
+    database.roster = replace(ROSTER, monitor_group=[a_group(1), a_group(2)])
+    status, told, _ = call(QUERY)
+    assert status == 409
+    assert told["message"].startswith("monitor_group rows 1 and 2 (database) are valid at the same")
+
+
+def test_a_group_that_has_had_its_escalations(call, database, clock):
+    clock.now += 600
+    messages = [a_message(n, message_id=f"m{n}", text="x") for n in (1, 2)]
+    group = a_group(escalations_per_hour=1)
+    database.roster = replace(ROSTER, monitor_group=[group], twilio_message=messages)
+    assert call({"messageId": ["m1"]})[0] == 202
+    status, told, headers = call({"messageId": ["m2"]})
+    assert (status, int(headers["Retry-After"])) == (429, 3600 - clock.now % 3600)
+    assert "1 escalations of this hour" in told["message"]
+    assert call({"messageId": ["m1"]})[1]["joined"] is True
+
+
+AWAY = pymysql.err.OperationalError(2003, "no way to the-host")
+
+
+def test_while_the_database_is_down_the_copy_serves(call, database):
+    call(QUERY)
+    database.trouble = AWAY
+    status, told, _ = call(QUERY, env_type="verification")
+    assert (status, told["joined"]) == (202, False)
+    session = store.load(told["token"], NOW)
+    assert session.rotation.members[0].number == "+819000000091"
+
+
+def test_the_copy_is_the_roster_and_is_written_when_that_changes(call, database, monkeypatch):
+    puts = []
+    monkeypatch.setattr(store, "put", lambda item, put=store.put: (puts.append(item), put(item)))
+    assert duties.read(NOW) == duties.read(NOW) == ROSTER
+    assert len(puts) == 1
+    later = replace(ROSTER, monitor_group=[a_group(valid_to=datetime.fromisoformat("2030-01-01"))])
+    database.roster = later
+    duties.read(NOW)
+    assert len(puts) == 2
+    database.trouble = AWAY
+    assert duties.read(NOW) == later
+
+
+def test_the_tables_are_asked_for_what_is_valid_or_will_be(call, database):
+    call(QUERY)
+    query, values = database.asked[2]
+    assert query == (
+        "SELECT id, valid_from, valid_to, message_id, language, text FROM twilio_message"
+        " WHERE valid_to IS NULL OR valid_to > %s ORDER BY id"
+    )
+    assert values == [datetime.fromisoformat("2026-11-23 11:13:20")]
+    assert len(database.asked) == len(fields(ROSTER))
+
+
+def test_the_database_is_down_and_there_is_no_copy(call, database):
+    database.trouble = AWAY
+    status, told, headers = call(QUERY)
+    assert (status, headers["Retry-After"]) == (503, "60")
+    assert "the-host" not in str(told)
+
+
+def test_what_else_fails_says_nothing_from_inside(call, database):
+    database.trouble = RuntimeError("a secret")
+    assert call(QUERY)[:2] == (
+        500,
+        {"message": "Internal server error", "requestId": "request-1"},
+    )
+
+
+def test_where_it_stands(call):
+    _, told, _ = call(QUERY)
+    token = told["token"]
+    status, stands, _ = call({"token": [token]}, method="GET")
+    assert (status, stands["state"], stands["attempts"][0]["state"]) == (200, "calling", "due")
+    store.change(token, NOW, lambda run: rotation.acknowledge(run, 1, NOW))
+    _, stands, _ = call({"token": [token]}, method="GET")
+    assert (stands["state"], stands["acknowledged_by"]) == ("acknowledged", "佐藤 葵")
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        (None, 400),
+        ({"token": ["a", "b"]}, 400),
+        ({"token": [""]}, 404),
+        ({"token": ["nothing-of-that-name"]}, 404),
+        ({"token": ["roster"]}, 404),
+        ({"token": ["x" * 3000]}, 404),
+    ],
+)
+def test_where_nothing_stands(call, query, status):
+    call(QUERY)
+    assert call(query, method="GET")[0] == status
+
+
+def test_another_groups_or_an_expired_token_stands_nowhere(call, expired):
+    query = {"token": [call(QUERY)[1]["token"]]}
+    assert call(query, method="GET", group="web")[0] == 404
+    expired()
+    assert call(query, method="GET")[0] == 404
+
+
+def notice(message, topic="test-phone-database"):
+    arn = f"arn:aws:sns:ap-northeast-1:000000000000:{topic}"
+    text = message if isinstance(message, str) else json.dumps(message)
+    return {"Records": [{"Sns": {"TopicArn": arn, "Message": text}}]}
+
+
+ALARM = {
+    "AlarmName": "db-cpu #1",
+    "NewStateValue": "ALARM",
+    "NewStateReason": "too busy",
+    "Trigger": {"Dimensions": [{"Name": "Instance", "Value": "db-1"}]},
+}
+
+
+def test_an_alarm_opens_and_its_repeat_joins(database, context):
+    (told,) = handler(notice(ALARM), context)["escalations"]
+    assert (told["alarm"], told["joined"]) == ("db-cpu #1", False)
+    session = store.load(told["token"], NOW)
+    assert (session.group_id, session.message_id) == ("database", "alarm db-cpu #1")
+    assert session.texts["ja"] == "アラーム db-cpu #1. Instance db-1. too busy."
+    assert handler(notice(ALARM), context)["escalations"][0]["joined"] is True
+
+
+@pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
+def test_another_state_phones_nobody(database, context, state):
+    event = notice(ALARM | {"NewStateValue": state})
+    assert handler(event, context) == {"escalations": []}
+    assert database.asked == []
+
+
+@pytest.mark.parametrize("message", ["hello", "5", "[]", "null", {"x": 1}, {"AlarmName": "x"}])
+def test_what_is_no_alarm_fails(database, context, message):
+    with pytest.raises(RunFailed, match="test-phone-database: no CloudWatch alarm: "):
+        handler(notice(message), context)
+
+
+def test_an_alarm_in_a_rehearsals_environment(database, context, monkeypatch):
+    monkeypatch.setenv("ENV_TYPE", "verification")
+    (told,) = handler(notice(ALARM), context)["escalations"]
+    session = store.load(told["token"], NOW)
+    assert session.rotation.members[0].number == "+819000000091"
+
+
+def test_by_hand(database, context):
+    event = {"groupId": "database"} | ALERT
+    told = handler(event, context)
+    assert store.load(told["token"], NOW).env_type == "production"
+    with pytest.raises(NotFound):
+        handler(event | {"groupId": "web"}, context)
+    with pytest.raises(InvalidEvent, match="groupId: got ''"):
+        handler(ALERT, context)
+    database.roster = replace(ROSTER, group_member=[])
+    with pytest.raises(RosterError):
+        handler(event, context)
+
+
+def test_the_check(database, context):
+    assert handler({"check": True}, context) == {"checked": 12}
+    database.roster = replace(ROSTER, env_info=[*ROSTER.env_info, an_info(9, "place", "x")])
+    with pytest.raises(RunFailed, match="env_info rows 2 and 9: production place: valid at the"):
+        handler({"check": True}, context)
+    with pytest.raises(InvalidEvent, match="check: got False, takes true"):
+        handler({"check": False}, context)
+
+
+def test_a_body_in_base64(database, context):
+    event = {
+        "httpMethod": "POST",
+        "pathParameters": {"groupId": "database"},
+        "headers": None,
+        "body": b64encode(json.dumps(ALERT).encode()).decode(),
+        "isBase64Encoded": True,
+        "stageVariables": {"env_type": "production"},
+    }
+    assert handler(event, context)["statusCode"] == 202
