@@ -19,6 +19,7 @@ BENCHMARKS = {
     "imports": imports.run,
     "calls": calls.run,
     "deploys": deploys.run,
+    "scheduler": scheduler.run,
     "phones": phones.run,
 }
 

@@ -42,8 +42,8 @@ WORDS: dict[Language, Words] = {
         passed_on="次の担当者に連絡します。失礼します。",
         nobody_left="連絡できる担当者はほかにいません。",
         exhausted=(
-            ":rotating_light: *誰も電話に出ませんでした* ({group}, {place})\n"
-            "{text}\n{since} から {attempts} 回発信しました。すぐに対応してください。"
+            ":rotating_light: *誰も対応していません* ({group}, {place})\n"
+            "{text}\n{since} から {attempts} 回電話しましたが、引き受けた人がいません。すぐに対応してください。"
         ),
     ),
     "en": Words(
@@ -59,8 +59,8 @@ WORDS: dict[Language, Words] = {
         passed_on="The next person will be called. Goodbye.",
         nobody_left="There is nobody else to call.",
         exhausted=(
-            ":rotating_light: *Nobody answered the phone* ({group}, {place})\n"
-            "{text}\n{attempts} calls since {since}. Please act at once."
+            ":rotating_light: *Nobody has acknowledged* ({group}, {place})\n"
+            "{text}\n{attempts} phone calls since {since} came to nothing. Please act at once."
         ),
     ),
 }

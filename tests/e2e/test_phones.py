@@ -226,7 +226,7 @@ def test_busy_is_the_same_once_more_then_the_next_and_at_the_end_exhausted(phone
     assert [one["outcome"] for one in standing["attempts"]] == ["busy", "busy", "no key"]
     assert phones.begun(before) == [AOI, AOI, EMMA]
     (post,) = until(lambda: phones.laptop.inbox(before, channel="slack"))
-    assert "誰も電話に出ませんでした" in post["body"]["text"]
+    assert "誰も対応していません" in post["body"]["text"]
     metric = phones.laptop.aws("cloudwatch").list_metrics(
         Namespace="Mimamori", MetricName="PhoneEscalationExhausted"
     )["Metrics"]
