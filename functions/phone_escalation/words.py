@@ -43,7 +43,8 @@ WORDS: dict[Language, Words] = {
         nobody_left="連絡できる担当者はほかにいません。",
         exhausted=(
             ":rotating_light: *誰も対応していません* ({group}, {place})\n"
-            "{text}\n{since} から {attempts} 回電話しましたが、引き受けた人がいません。すぐに対応してください。"
+            "{text}\n{since} から {attempts} 回電話しましたが、引き受けた人がいません。"
+            "すぐに対応してください。"
         ),
     ),
     "en": Words(
