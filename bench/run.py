@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import build
 import lifecycle
-from bench import calls, deploys, imports, phones, zips
+from bench import calls, deploys, imports, phones, scheduler, zips
 from deploy import DeployError
 from stack import Stack, StackError
 from up import TerraformError

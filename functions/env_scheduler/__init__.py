@@ -1,0 +1,1 @@
+"""Put environments to sleep at night and on holidays, and wake them."""

@@ -1,0 +1,115 @@
+"""What the services' modules share: which errors pass by themselves, and acts side by side."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from common import aws
+from env_scheduler import marks
+from env_scheduler.decisions import Resource
+from env_scheduler.marks import KEEP, MARK, SIZE
+
+AT_A_TIME = 8
+T = TypeVar("T")
+# What could not be done, with its error.
+Culprits = list[tuple[Resource, Exception]]
+
+CAPACITY = (
+    "InsufficientInstanceCapacity",
+    "InsufficientHostCapacity",
+    "InsufficientDBInstanceCapacity",
+    "InsufficientDBInstanceCapacityFault",
+    "InsufficientDBClusterCapacityFault",
+    "InsufficientCapacity",
+)
+THROTTLING = (
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "ResourceContention",
+    "ScalingActivityInProgress",
+    "ConcurrentUpdateException",
+    "ServiceUnavailable",
+    "Unavailable",
+    "InternalError",
+    "InternalFailure",
+    "ServerException",
+)
+# The role, or the key, and nothing in the batch.
+FORBIDDEN = ("UnauthorizedOperation", "AuthFailure", "AccessDenied", "ExpiredToken")
+# Somebody, or AWS, was at it between the listing and the act.
+RACES = (
+    "IncorrectInstanceState",
+    "InvalidDBInstanceState",
+    "InvalidDBInstanceStateFault",
+    "InvalidDBClusterStateFault",
+)
+
+
+def passes(error: Exception) -> bool:
+    """Tell whether another try, later, may go well: no capacity, throttling, no network."""
+    return aws.has_code(error, *CAPACITY, *THROTTLING) or (
+        isinstance(error, BotoCoreError) and not isinstance(error, ClientError)
+    )
+
+
+def about_items(error: Exception) -> bool:
+    """Tell whether a batch was refused for what is in it, so that halving it helps."""
+    return isinstance(error, ClientError) and not aws.has_code(error, *THROTTLING, *FORBIDDEN)
+
+
+def one_by_one(items: Sequence[Resource], act: Callable[[Resource], object]) -> Culprits:
+    """Call `act` with each item, some side by side, and return those that failed."""
+
+    def tried(item: Resource) -> Exception | None:
+        caught: Exception | None = None
+        try:
+            act(item)
+        except (ClientError, BotoCoreError) as error:
+            caught = error
+        return caught
+
+    if not items:
+        return []
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        outcomes = list(zip(items, pool.map(tried, items), strict=True))
+    return [(item, error) for item, error in outcomes if error]
+
+
+def chunks(items: Iterable[T], most: int) -> Iterable[list[T]]:
+    """Give the items, in order, in lists of at most so many."""
+    chunk: list[T] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == most:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def tags(listed: Iterable[dict[str, Any]], key: str, *, name: str = "Key") -> dict[str, str]:
+    """Return of AWS's list of tags what matters here: the schedule's (`key`) and our own."""
+    value = "value" if name == "key" else "Value"
+    return {
+        tag[name]: tag.get(value) or ""
+        for tag in listed
+        if tag[name] in (key, KEEP, MARK, SIZE, "aws:autoscaling:groupName")
+    }
+
+
+def unsaved(resource: Resource) -> str | None:
+    """Return the value that the tag of sizes must get before anything is zeroed; None: it is there.
+
+    Of something half suspended only the rest is known, so what was saved stays.
+    """
+    if resource.size is None or resource.state == "half":
+        return None
+    text = marks.size_text(resource.size)
+    return None if resource.tags.get(SIZE) == text else text

@@ -1,0 +1,167 @@
+"""What is to be done with a resource, and why: a pure function of an order, the time and itself."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from typing import Literal
+
+from env_scheduler import marks
+from env_scheduler.marks import Mark, Size, What
+from env_scheduler.schedules import Action
+
+Kind = Literal[
+    "rds_clusters", "rds_instances", "auto_scaling_groups", "ec2_instances", "ecs_services"
+]
+# What uses others comes after them: databases, then machines, then what runs on machines.
+START: tuple[Kind, ...] = (
+    "rds_clusters",
+    "rds_instances",
+    "auto_scaling_groups",
+    "ec2_instances",
+    "ecs_services",
+)
+ORDER: dict[Action, tuple[Kind, ...]] = {"start": START, "suspend": START[::-1]}
+
+# `half`: the first of two steps was done. `between`: AWS is at it. `odd`: none of these.
+State = Literal["on", "off", "half", "between", "odd"]
+# `note`: it is as it should be, or as a person wants it, which is to be remembered.
+Deed = Literal["suspend", "start", "note", "leave", "skip", "wait"]
+
+LAST_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """Something that can sleep.
+
+    `name` is what people call it, `ref` what AWS does; `said` is AWS's word for its state;
+    `obstacle` is why it cannot be stopped; `size` is what would have to be given back.
+    """
+
+    kind: Kind
+    name: str
+    ref: str
+    state: State
+    said: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    obstacle: str | None = None
+    size: Size | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted, from when on. `by_hand`: a person says so now, and no boundary."""
+
+    action: Action
+    time: datetime
+    zone: tzinfo
+    by_hand: bool = False
+    grace: timedelta = timedelta()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do with a resource; `mark` is what is to be remembered once it is done."""
+
+    resource: Resource
+    deed: Deed
+    reason: str
+    mark: Mark | None = None
+
+
+def decide(resource: Resource, order: Order, now: datetime, *, restarted: bool = False) -> Step:
+    """Return the step for a resource. `restarted`: AWS is known to have started it by itself."""
+    if held := _held(resource, order, now):
+        return Step(resource, *held)
+    mark = marks.read(resource.tags)
+    if resource.state == ("off" if order.action == "suspend" else "on"):
+        return _as_it_should_be(resource, order, mark, now)
+    if order.action == "suspend":
+        deed, reason = _suspend(resource, order, mark, now, restarted=restarted)
+    else:
+        deed, reason = _start(resource, order, mark)
+    what: dict[Deed, What] = {"suspend": "suspended", "start": "started", "note": "woken"}
+    if deed not in what:
+        return Step(resource, deed, reason)
+    time = now if deed == "note" else order.time
+    return Step(resource, deed, reason, marks.following(mark, what[deed], time, now, order.zone))
+
+
+def suspicious(resource: Resource, order: Order) -> datetime | None:
+    """Return since when AWS may have started a database by itself; None where it has not."""
+    mark = marks.read(resource.tags)
+    awake = resource.state == "on" and not resource.obstacle and resource.kind.startswith("rds")
+    if not (awake and order.action == "suspend" and mark and mark.what == "suspended"):
+        return None
+    return mark.since or mark.time
+
+
+def _held(resource: Resource, order: Order, now: datetime) -> tuple[Deed, str] | None:
+    """Return why a resource is left alone, whatever its mark says."""
+    if resource.obstacle:
+        return "skip", resource.obstacle
+    if resource.state == "between":
+        return "wait", f"is {resource.said}: the next run looks again"
+    if resource.state == "odd":
+        return "skip", f"is {resource.said}: neither on nor off"
+    text = resource.tags.get(marks.KEEP)
+    if text is None or order.action == "start" or resource.state == "off":
+        return None
+    until = _time(text)
+    if until is None:
+        takes = "takes a time with its zone such as 2026-12-01T02:00+09:00"
+        return "skip", f"{marks.KEEP}: got {text!r}, {takes}"
+    return ("leave", f"{marks.KEEP} {text}") if now < until else None
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def _as_it_should_be(resource: Resource, order: Order, mark: Mark | None, now: datetime) -> Step:
+    what: What = "suspended" if order.action == "suspend" else "started"
+    known = mark and mark.what == what and (order.by_hand or mark.time >= order.time)
+    if known:
+        return Step(resource, "leave", f"is {resource.state} already")
+    # Otherwise what a person does with it later would look like what was left from before.
+    following = marks.confirmed(mark, what, order.time, now, order.zone)
+    return Step(resource, "note", f"is {resource.state} already", following)
+
+
+def _suspend(
+    resource: Resource, order: Order, mark: Mark | None, now: datetime, *, restarted: bool
+) -> tuple[Deed, str]:
+    since = f"{order.time.astimezone(order.zone):%Y-%m-%d %H:%M %Z}"
+    if order.by_hand:
+        return "suspend", "by hand"
+    if resource.state == "half":
+        return "suspend", "was suspended in part"
+    if mark and mark.time >= order.time:
+        began = suspicious(resource, order)
+        if began and (restarted or now - began >= marks.LONGEST_SLEEP):
+            return "suspend", "AWS started it again after 7 days"
+        known = mark.what != "suspended"
+        return (
+            "leave" if known else "note",
+            "was started by hand: stays on until the next boundary",
+        )
+    by_hand = mark and mark.what != "suspended" and mark.time >= order.time - LAST_HOUR
+    if by_hand and now < order.time + order.grace:
+        until = (order.time + order.grace).astimezone(order.zone)
+        return "leave", f"was started by hand just before: stays on until {until:%H:%M %Z}"
+    return "suspend", f"should be off since {since}"
+
+
+def _start(resource: Resource, order: Order, mark: Mark | None) -> tuple[Deed, str]:
+    if resource.size is not None and not marks.size(resource.tags):
+        return "skip", f"its size is not known: give it the tag {marks.SIZE}, or start it by hand"
+    if order.by_hand:
+        return "start", "by hand"
+    if resource.state == "half":
+        return "start", "was started in part"
+    if mark and mark.time >= order.time:
+        return "leave", "was stopped by hand: stays off until the next boundary"
+    return "start", f"should be on since {order.time.astimezone(order.zone):%Y-%m-%d %H:%M %Z}"

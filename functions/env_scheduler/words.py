@@ -1,0 +1,115 @@
+"""The summary of a run, for people, in Japanese or English. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from common.mrkdwn import escaped
+from env_scheduler.schedules import Action
+
+Language = Literal["ja", "en"]
+LINES = 20
+
+
+@dataclass(frozen=True)
+class _Words:
+    title: dict[Action, str]
+    changed: dict[Action, str]
+    unchanged: str
+    pending: str
+    skipped: str
+    failed: str
+    more: str
+    hours: str
+    nothing: str
+    kinds: dict[str, str]
+
+
+_WORDS: dict[Language, _Words] = {
+    "ja": _Words(
+        title={"suspend": "環境を停止しました", "start": "環境を起動しました"},
+        changed={"suspend": "{n} 件を停止", "start": "{n} 件を起動"},
+        unchanged="変更なし {n} 件",
+        pending="処理中 {n} 件",
+        skipped="対象外",
+        failed="失敗",
+        more="ほか {n} 件",
+        hours="今月の停止時間の合計: {n} 時間 (リソースごとの合算)",
+        nothing="変更はありません",
+        kinds={
+            "rds_clusters": "Aurora クラスター",
+            "rds_instances": "RDS インスタンス",
+            "auto_scaling_groups": "Auto Scaling グループ",
+            "ec2_instances": "EC2 インスタンス",
+            "ecs_services": "ECS サービス",
+        },
+    ),
+    "en": _Words(
+        title={"suspend": "Environments went to sleep", "start": "Environments woke up"},
+        changed={"suspend": "{n} went to sleep", "start": "{n} woke up"},
+        unchanged="{n} unchanged",
+        pending="{n} on the way",
+        skipped="skipped",
+        failed="failed",
+        more="{n} more",
+        hours="Asleep this month: {n} hours (of each resource, added up)",
+        nothing="nothing changed",
+        kinds={
+            "rds_clusters": "Aurora clusters",
+            "rds_instances": "RDS instances",
+            "auto_scaling_groups": "Auto Scaling groups",
+            "ec2_instances": "EC2 instances",
+            "ecs_services": "ECS services",
+        },
+    ),
+}
+
+
+def failures(results: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many failed; one for a kind whose step ended in an error (Catch's output)."""
+    return sum(
+        int(one["failures"]) + int(one["retry"]) if "failures" in one else 1 for one in results
+    )
+
+
+def summary(
+    action: Action, results: Sequence[Mapping[str, Any]], language: Language, title: str = ""
+) -> str:
+    """Return the message's text: a line a kind where anything was, then the names of the rest."""
+    words = _WORDS[language]
+    lines = [f"*{words.title[action]}*" + (f" ({escaped(title)})" if title else "")]
+    for one in results:
+        kind = words.kinds.get(one.get("kind", ""), one.get("kind", "?"))
+        if "failures" not in one:
+            lines.append(f"• {kind}: {words.failed} {_said(_error(one))}")
+            continue
+        counted = [(words.changed[action], one["changed"]), (words.unchanged, one["unchanged"])]
+        said = [form.format(n=number) for form, number in counted if number]
+        if said:
+            lines.append(f"• {kind}: {', '.join(said)}")
+        lines += _listed(kind, words.failed, one["failed"], failures([one]), words)
+        lines += _listed(kind, words.skipped, one["skipped"], one.get("skips", 0), words)
+    if len(lines) == 1:
+        lines.append(words.nothing)
+    hours = sum(float(one.get("hours", 0)) for one in results)
+    if hours:
+        lines.append(words.hours.format(n=f"{hours:,.0f}"))
+    return "\n".join(lines)
+
+
+def _listed(
+    kind: str, what: str, named: Sequence[Mapping[str, str]], number: int, words: _Words
+) -> list[str]:
+    lines = [f"• {kind}: {what} `{_said(one['name'])}` {_said(one['reason'])}" for one in named]
+    if number > len(named):
+        lines.append(f"• {kind}: {what} {words.more.format(n=number - len(named))}")
+    return lines
+
+
+def _error(one: Mapping[str, Any]) -> str:
+    caught = one.get("error") or one
+    return " ".join(str(caught[name]) for name in ("Error", "Cause") if name in caught) or "?"
+
+
+def _said(text: str) -> str:
+    return escaped(" ".join(text.split())[:300])

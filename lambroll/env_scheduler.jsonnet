@@ -1,0 +1,1 @@
+(import 'lib/function.libsonnet')('env_scheduler') { MemorySize: 256, Timeout: 60 }

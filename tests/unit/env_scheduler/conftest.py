@@ -1,0 +1,167 @@
+"""An estate in moto: databases, a group, machines, services; and every call that was made."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from common import aws
+from env_scheduler import handler
+
+TAG = {"Key": "Schedule", "Value": "office-hours"}
+OTHER = {"Key": "Schedule", "Value": "production"}
+DATABASE = {
+    "Engine": "mysql", "DBInstanceClass": "db.t4g.micro", "AllocatedStorage": 20,
+    "MasterUsername": "a", "MasterUserPassword": "a-password",
+}  # fmt: skip
+READS = ("Describe", "List", "Get")
+
+
+@pytest.fixture
+def estate(monkeypatch):
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # which takes seconds
+    # One session keeps the services' models, which take longest to read.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+        yield Estate()
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Set the handler's clock, in UTC."""
+
+    def set_clock(text):
+        moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        monkeypatch.setattr(handler, "now", lambda: moment)
+        return moment
+
+    set_clock("2026-11-25T12:05")  # Wednesday, 21:05 in Tokyo
+    return set_clock
+
+
+@pytest.fixture
+def calls(estate, monkeypatch):
+    """Count the function's calls of AWS by name; with `refuse`, answer some with an error."""
+    counted = Counter()
+    refused = {}
+    real = aws.client
+
+    def client(service):
+        made = real(service)
+        if not getattr(made, "counted", False):
+            made.counted = True
+            made.meta.events.register("before-call", note)
+        return made
+
+    def note(model, params, **_):
+        counted[model.name] += 1
+        for (name, part), code in refused.items():
+            body = json.dumps(params.get("body"), default=str)
+            if model.name == name and part in body:
+                error = {"Error": {"Code": code, "Message": f"no {part}"}}
+                raise model_error(error, model.name)
+
+    def model_error(error, name):
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        return ClientError(error, name)
+
+    client.cache_clear = real.cache_clear
+    monkeypatch.setattr(aws, "client", client)
+    return SimpleNamespace(
+        counted=counted,
+        refuse=lambda name, code, part="": refused.__setitem__((name, part), code),
+        forgive=refused.clear,
+        writes=lambda: {n: c for n, c in counted.items() if not n.startswith(READS)},
+    )
+
+
+class Estate:
+    def __init__(self):
+        self.ec2, self.rds, self.ecs = (boto3.client(name) for name in ("ec2", "rds", "ecs"))
+        self.groups = boto3.client("autoscaling")
+        self.bounds = boto3.client("application-autoscaling")
+
+    def machines(self, count=1, *tags, **fields):
+        specification = [{"ResourceType": "instance", "Tags": list(tags or (TAG,))}]
+        made = self.ec2.run_instances(
+            ImageId=self.image(), MinCount=count, MaxCount=count,
+            TagSpecifications=specification, **fields,
+        )  # fmt: skip
+        return [instance["InstanceId"] for instance in made["Instances"]]
+
+    def image(self):
+        found = self.ec2.describe_images(Owners=["self"])["Images"]
+        return (found[0] if found else self.ec2.register_image(Name="any"))["ImageId"]
+
+    def machine(self, identifier):
+        (found,) = self.ec2.describe_instances(InstanceIds=[identifier])["Reservations"]
+        (instance,) = found["Instances"]
+        tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+        return instance["State"]["Name"], tags
+
+    def group(self, name="group", *tags):
+        if not self.groups.describe_launch_configurations()["LaunchConfigurations"]:
+            self.groups.create_launch_configuration(
+                LaunchConfigurationName="lc", ImageId=self.image(), InstanceType="t3.micro"
+            )
+        self.groups.create_auto_scaling_group(
+            AutoScalingGroupName=name, LaunchConfigurationName="lc", MinSize=1, MaxSize=4,
+            DesiredCapacity=2, AvailabilityZones=["ap-northeast-1a"],
+            Tags=[tag | {"PropagateAtLaunch": True} for tag in tags or (TAG,)],
+        )  # fmt: skip
+
+    def group_size(self, name="group"):
+        (found,) = self.groups.describe_auto_scaling_groups(AutoScalingGroupNames=[name])[
+            "AutoScalingGroups"
+        ]
+        return found["MinSize"], found["MaxSize"], found["DesiredCapacity"]
+
+    def service(self, name="web", desired=3, bounds=None, cluster="main"):
+        self.ecs.create_cluster(clusterName=cluster)
+        definition = self.ecs.register_task_definition(
+            family="web", containerDefinitions=[{"name": "a", "image": "b", "memory": 10}]
+        )["taskDefinition"]["taskDefinitionArn"]
+        self.ecs.create_service(
+            cluster=cluster, serviceName=name, taskDefinition=definition, desiredCount=desired,
+            tags=[{"key": "Schedule", "value": "office-hours"}],
+        )  # fmt: skip
+        if bounds:
+            self.bounds.register_scalable_target(
+                ServiceNamespace="ecs", ScalableDimension="ecs:service:DesiredCount",
+                ResourceId=f"service/{cluster}/{name}", MinCapacity=bounds[0],
+                MaxCapacity=bounds[1],
+            )  # fmt: skip
+
+    def service_size(self, name="web", cluster="main"):
+        (found,) = self.ecs.describe_services(cluster=cluster, services=[name])["services"]
+        targets = self.bounds.describe_scalable_targets(
+            ServiceNamespace="ecs", ResourceIds=[f"service/{cluster}/{name}"]
+        )["ScalableTargets"]
+        bounds = [(target["MinCapacity"], target["MaxCapacity"]) for target in targets]
+        return found["desiredCount"], *bounds
+
+    def database(self, name="db", *tags, **fields):
+        self.rds.create_db_instance(
+            DBInstanceIdentifier=name, Tags=list(tags or (TAG,)), **DATABASE | fields
+        )
+
+    def cluster(self, name="aurora", *tags):
+        self.rds.create_db_cluster(
+            DBClusterIdentifier=name, Engine="aurora-mysql", MasterUsername="a",
+            MasterUserPassword="a-password", Tags=list(tags or (TAG,)),
+        )  # fmt: skip
+        self.rds.create_db_instance(
+            DBInstanceIdentifier=f"{name}-1", Engine="aurora-mysql",
+            DBInstanceClass="db.r6g.large", DBClusterIdentifier=name, Tags=list(tags or (TAG,)),
+        )  # fmt: skip
+
+    def databases(self):
+        instances = self.rds.describe_db_instances()["DBInstances"]
+        clusters = self.rds.describe_db_clusters()["DBClusters"]
+        return {i["DBInstanceIdentifier"]: i["DBInstanceStatus"] for i in instances} | {
+            c["DBClusterIdentifier"]: c["Status"] for c in clusters
+        }

@@ -1,0 +1,53 @@
+import pytest
+
+from env_scheduler import words
+
+GOOD = {
+    "kind": "ec2_instances", "changed": 12, "unchanged": 3, "pending": 0, "skips": 0,
+    "skipped": [], "failures": 0, "failed": [], "retry": 0, "hours": 1000.0,
+}  # fmt: skip
+BAD = GOOD | {
+    "kind": "rds_instances", "changed": 0, "unchanged": 0, "failures": 22, "retry": 1, "skips": 1,
+    "skipped": [{"name": "db-2", "reason": "is a read replica of db-1"}], "hours": 234.0,
+    "failed": [{"name": "db <1>", "reason": "An error\nof AWS & co"}],
+}  # fmt: skip
+CAUGHT = {"kind": "ecs_services", "error": {"Error": "States.Timeout", "Cause": "too slow"}}
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        (
+            "en",
+            [
+                "*Environments went to sleep* (office-hours)",
+                "• EC2 instances: 12 went to sleep, 3 unchanged",
+                "• RDS instances: failed `db &lt;1&gt;` An error of AWS &amp; co",
+                "• RDS instances: failed 22 more",
+                "• RDS instances: skipped `db-2` is a read replica of db-1",
+                "• ECS services: failed States.Timeout too slow",
+                "Asleep this month: 1,234 hours (of each resource, added up)",
+            ],
+        ),
+        (
+            "ja",
+            [
+                "*環境を停止しました* (office-hours)",
+                "• EC2 インスタンス: 12 件を停止, 変更なし 3 件",
+                "• RDS インスタンス: 失敗 `db &lt;1&gt;` An error of AWS &amp; co",
+                "• RDS インスタンス: 失敗 ほか 22 件",
+                "• RDS インスタンス: 対象外 `db-2` is a read replica of db-1",
+                "• ECS サービス: 失敗 States.Timeout too slow",
+                "今月の停止時間の合計: 1,234 時間 (リソースごとの合算)",
+            ],
+        ),
+    ],
+)
+def test_the_summary(language, expected):
+    text = words.summary("suspend", [GOOD, BAD, CAUGHT], language, "office-hours")
+    assert text.splitlines() == expected
+
+
+def test_failures_count_what_was_tried_in_vain_and_what_broke():
+    assert words.failures([GOOD, BAD, CAUGHT]) == 22 + 1 + 1
+    assert words.failures([GOOD]) == 0
