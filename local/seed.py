@@ -21,6 +21,7 @@ from stack import REGION, ROOT, Stack
 TOKYO = timezone(timedelta(hours=9), "JST")
 DAYS = 42
 DATABASE_RECORD = "mimamori-local-db"
+OFFICE_HOURS = {"Key": "Schedule", "Value": "office-hours"}
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS users (
@@ -276,4 +277,36 @@ def ensure_database_record(stack: Stack, security_group_id: str) -> None:
             DBInstanceIdentifier=DATABASE_RECORD,
             VpcSecurityGroupIds=[security_group_id],
             ApplyImmediately=True,
+        )
+
+
+def ensure_sleepers(stack: Stack) -> None:
+    """Make the databases of the estate that sleep at night: `myapp-report`, and an Aurora cluster.
+
+    The cluster `myapp` has one member, `myapp-1`. Records only, with the tag that the rest of
+    local/estate has. What is there is left as it is.
+    """
+    rds = client(stack, "rds")
+    credentials = {"MasterUsername": "admin", "MasterUserPassword": secrets.token_urlsafe(24)}
+    instance: dict[str, Any] = {"DBInstanceClass": "db.t4g.medium", "Tags": [OFFICE_HOURS]}
+    clusters = {one["DBClusterIdentifier"] for one in rds.describe_db_clusters()["DBClusters"]}
+    instances = {one["DBInstanceIdentifier"] for one in rds.describe_db_instances()["DBInstances"]}
+    if "myapp" not in clusters:
+        rds.create_db_cluster(
+            DBClusterIdentifier="myapp", Engine="aurora-mysql", Tags=[OFFICE_HOURS], **credentials
+        )
+    if "myapp-1" not in instances:
+        rds.create_db_instance(
+            DBInstanceIdentifier="myapp-1",
+            DBClusterIdentifier="myapp",
+            Engine="aurora-mysql",
+            **instance,
+        )
+    if "myapp-report" not in instances:
+        rds.create_db_instance(
+            DBInstanceIdentifier="myapp-report",
+            Engine="postgres",
+            AllocatedStorage=20,
+            **instance,
+            **credentials,
         )

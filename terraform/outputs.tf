@@ -4,6 +4,7 @@ output "functions" {
     cloudwatch_to_mackerel = module.cloudwatch_to_mackerel.contract
     cloudwatch_to_slack    = module.cloudwatch_to_slack.contract
     db_to_cloudwatch       = module.db_to_cloudwatch.contract
+    env_scheduler          = module.env_scheduler.contract
     phone_call             = module.phone_call.contract
     phone_callback         = module.phone_callback.contract
     phone_sweep            = module.phone_sweep.contract
@@ -26,4 +27,9 @@ output "phone_escalation" {
     alarm_topics = { for name, topic in aws_sns_topic.phone : name => topic.arn }
     table        = aws_dynamodb_table.phone_escalation.name
   }
+}
+
+output "env_scheduler" {
+  description = "What puts the environment to sleep and wakes it: state_machine_arn, for start-execution."
+  value       = { state_machine_arn = module.env_scheduler_machine.arn }
 }

@@ -282,3 +282,107 @@ variable "phone_escalation" {
     error_message = "phone_escalation.alarm_topics: group_id is of 1 to 64 characters A-Z a-z 0-9 _ -."
   }
 }
+
+variable "env_scheduler" {
+  type = object({
+    schedules = map(object({
+      days          = optional(list(string), ["MON", "TUE", "WED", "THU", "FRI"])
+      start         = optional(string)
+      stop          = optional(string, "21:00")
+      timezone      = optional(string, "Asia/Tokyo")
+      holidays      = optional(bool, true)
+      days_off      = optional(list(string), [])
+      tag           = string
+      grace_minutes = optional(number, 0)
+      enabled       = optional(bool, true)
+      channel       = optional(string)
+      language      = optional(string, "ja")
+    }))
+    tag_key       = optional(string, "Schedule")
+    tag_condition = optional(bool, true)
+    kms_key_arns  = optional(set(string), [])
+  })
+  description = <<-EOT
+    What sleeps when. Nothing is touched whose tag `tag_key` is not the `tag` of one of the schedules.
+    - `schedules`: name to schedule, looked at every quarter of an hour.
+      - `days`: MON to SUN, on which it starts, or stops where it never starts.
+      - `start`, `stop`: on a quarter of an hour, such as 21:00. Without `start` it only ever stops. A
+        `stop` before the `start` is on the next day.
+      - `timezone`: of these times, such as Asia/Tokyo.
+      - `holidays`: whether Japan's public holidays are days off: nothing starts on them.
+      - `days_off`: further ones: 2026-11-24, 12-29 of every year, and ranges such as 12-29..01-03.
+      - `tag`: the value that the resources' tag has; no two schedules share one.
+      - `grace_minutes`: how long after the stop goes on what a person woke in the hour before it.
+      - `enabled`: false makes the rule, but lets it rest.
+      - `channel`, `language`: where to and how (ja, en) a run is told of in Slack; no channel, no word.
+    - `tag_condition`: whether the role is held to the tag as well. Only an emulator may do without,
+      which judges neither that nor what is being tagged.
+    - `kms_key_arns`: keys of one's own that encrypt volumes of the instances: EC2 starts an instance
+      only for one who may grant it the key.
+  EOT
+  nullable    = false
+
+  validation {
+    # The function has them in its environment, for which Lambda has 4096 bytes in all.
+    condition     = length(jsonencode(var.env_scheduler.schedules)) <= 3500
+    error_message = "env_scheduler.schedules: as JSON they may have at most 3500 characters, about ten schedules."
+  }
+  validation {
+    condition     = alltrue([for name, _ in var.env_scheduler.schedules : can(regex("^[a-z0-9][a-z0-9-]{0,39}$", name))])
+    error_message = "env_scheduler.schedules: names are of 1 to 40 characters a-z 0-9 -."
+  }
+  validation {
+    condition = alltrue([for _, schedule in var.env_scheduler.schedules : alltrue([
+      length(schedule.days) > 0,
+      length(setsubtract(schedule.days, ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"])) == 0,
+    ])])
+    error_message = "env_scheduler.schedules: days are one or more of MON TUE WED THU FRI SAT SUN."
+  }
+  validation {
+    condition = alltrue(flatten([for _, schedule in var.env_scheduler.schedules : [
+      for time in compact([schedule.start, schedule.stop]) : can(regex("^([01][0-9]|2[0-3]):(00|15|30|45)$", time))
+    ]]))
+    error_message = "env_scheduler.schedules: start and stop are on a quarter of an hour, from 00:00 to 23:45."
+  }
+  validation {
+    condition     = alltrue([for _, schedule in var.env_scheduler.schedules : schedule.stop != null && schedule.start != schedule.stop])
+    error_message = "env_scheduler.schedules: each has a stop, at another time than its start."
+  }
+  validation {
+    condition     = alltrue([for _, schedule in var.env_scheduler.schedules : can(regex("^[A-Za-z]+(/[A-Za-z0-9_+-]+)*$", schedule.timezone))])
+    error_message = "env_scheduler.schedules: timezone is a name such as Asia/Tokyo."
+  }
+  validation {
+    condition = alltrue(flatten([for _, schedule in var.env_scheduler.schedules : [for day in schedule.days_off : anytrue([
+      # A year with a 29th of February stands for every year.
+      can(regex("^[0-9-]+(\\.\\.[0-9-]+)?$", day)) && alltrue([for end in split("..", day) : can(formatdate("DD", "2000-${end}T00:00:00Z"))]),
+      can(regex("^[0-9-]+(\\.\\.[0-9-]+)?$", day)) && alltrue([for end in split("..", day) : can(formatdate("DD", "${end}T00:00:00Z"))]) && sort(split("..", day)) == split("..", day),
+    ])]]))
+    error_message = "env_scheduler.schedules: days_off are dates such as 2026-11-24, days of every year such as 12-29, or ranges of either, 12-29..01-03."
+  }
+  validation {
+    # What all five services take: RDS knows neither commas nor *.
+    condition     = alltrue([for _, schedule in var.env_scheduler.schedules : can(regex("^[A-Za-z0-9_.:/=+@-]+( [A-Za-z0-9_.:/=+@-]+)*$", schedule.tag)) && length(schedule.tag) <= 256])
+    error_message = "env_scheduler.schedules: tag is of 1 to 256 characters A-Z a-z 0-9 _ . : / = + @ - and blanks between."
+  }
+  validation {
+    condition     = length(distinct([for _, schedule in var.env_scheduler.schedules : schedule.tag])) == length(var.env_scheduler.schedules)
+    error_message = "env_scheduler.schedules: two of them with one tag would wake what the other put to sleep."
+  }
+  validation {
+    condition     = alltrue([for _, schedule in var.env_scheduler.schedules : contains(range(0, 721), schedule.grace_minutes)])
+    error_message = "env_scheduler.schedules: grace_minutes is a whole number from 0 to 720."
+  }
+  validation {
+    condition     = alltrue([for _, schedule in var.env_scheduler.schedules : contains(["ja", "en"], schedule.language) && schedule.channel != ""])
+    error_message = "env_scheduler.schedules: language is ja or en; channel is left out where nobody is told."
+  }
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.:/=+@-]{1,128}$", var.env_scheduler.tag_key)) && !can(regex("(?i)^(aws|mimamori):", var.env_scheduler.tag_key))
+    error_message = "env_scheduler.tag_key: 1 to 128 characters A-Z a-z 0-9 _ . : / = + @ -; aws: is AWS's, and mimamori: is what the scheduler remembers by."
+  }
+  validation {
+    condition     = alltrue([for arn in var.env_scheduler.kms_key_arns : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
+    error_message = "env_scheduler.kms_key_arns: ARNs of keys (not of their aliases), arn:aws:kms:REGION:ACCOUNT:key/ID."
+  }
+}

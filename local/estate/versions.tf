@@ -12,4 +12,9 @@ terraform {
   backend "s3" {}
 }
 
-provider "aws" {}
+# What the scheduler remembers of a resource stands in the resource's tags.
+provider "aws" {
+  ignore_tags {
+    key_prefixes = ["mimamori:"]
+  }
+}

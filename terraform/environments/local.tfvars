@@ -56,3 +56,16 @@ phone_escalation = {
     database = { group_id = "database" }
   }
 }
+
+env_scheduler = {
+  schedules = {
+    office-hours = {
+      start   = "08:00"
+      stop    = "21:00"
+      tag     = "office-hours"
+      channel = "C0123456789"
+      enabled = false # it must not put the estate to sleep while somebody shows it to others
+    }
+  }
+  tag_condition = false # the emulator knows no aws:ResourceTag, and would let nothing through
+}

@@ -129,3 +129,8 @@ phone_escalation = {
     database = { group_id = "database" }
   }
 }
+
+# Nothing sleeps here: without a schedule the role may stop and start nothing.
+env_scheduler = {
+  schedules = {}
+}

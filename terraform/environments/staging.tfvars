@@ -86,3 +86,15 @@ phone_escalation = {
     database = { group_id = "database" }
   }
 }
+
+# What has the tag Schedule = office-hours is stopped at night; who needs it starts it.
+env_scheduler = {
+  schedules = {
+    office-hours = {
+      stop     = "21:00"
+      days_off = ["12-29..01-03"]
+      tag      = "office-hours"
+      channel  = "C0123STAGING"
+    }
+  }
+}

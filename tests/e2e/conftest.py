@@ -103,7 +103,8 @@ def laptop(new_stack: Callable[[], Stack]) -> Laptop:
 def quiet(laptop: Laptop) -> Iterator[None]:
     """No schedule fires meanwhile: what happens is a test's own doing."""
     events = laptop.aws("events")
-    rules = [rule["Name"] for rule in events.list_rules(NamePrefix=PREFIX)["Rules"]]
+    listed = events.list_rules(NamePrefix=PREFIX)["Rules"]
+    rules = [rule["Name"] for rule in listed if rule["State"] == "ENABLED"]
     assert rules
     for rule in rules:
         events.disable_rule(Name=rule)

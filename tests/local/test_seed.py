@@ -62,7 +62,24 @@ def test_the_database_has_its_record(stack: Stack) -> None:
     rds = seed.client(stack, "rds")
     for group in ("sg-1", "sg-1", "sg-2"):
         seed.ensure_database_record(stack, group)
-        [found] = rds.describe_db_instances()["DBInstances"]
-        assert found["DBInstanceIdentifier"] == "mimamori-local-db"
+        named = rds.describe_db_instances(DBInstanceIdentifier="mimamori-local-db")
+        [found] = named["DBInstances"]
         assert found["Endpoint"]["Port"] == stack.database_port
         assert [g["VpcSecurityGroupId"] for g in found["VpcSecurityGroups"]] == [group]
+
+
+def test_the_databases_that_sleep_are_made_once_and_left_as_they_are(stack: Stack) -> None:
+    rds = seed.client(stack, "rds")
+    seed.ensure_sleepers(stack)
+    rds.stop_db_cluster(DBClusterIdentifier="myapp")
+    seed.ensure_sleepers(stack)
+    [cluster] = rds.describe_db_clusters()["DBClusters"]
+    assert (cluster["DBClusterIdentifier"], cluster["Status"]) == ("myapp", "stopped")
+    assert [one["DBInstanceIdentifier"] for one in cluster["DBClusterMembers"]] == ["myapp-1"]
+    tagged = {
+        one["DBInstanceIdentifier"]: one.get("DBClusterIdentifier") or None
+        for one in rds.describe_db_instances()["DBInstances"]
+        if seed.OFFICE_HOURS in one["TagList"]
+    }
+    assert tagged == {"myapp-1": "myapp", "myapp-report": None}
+    assert seed.OFFICE_HOURS in cluster["TagList"]

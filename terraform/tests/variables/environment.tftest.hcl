@@ -1,0 +1,78 @@
+# Runs on variables.tf alone: what is refused needs no provider.
+variables {
+  environment   = "staging"
+  vpc_endpoints = true
+  network       = { vpc_id = "vpc-1", subnet_ids = ["subnet-1"], route_table_ids = ["rtb-1"] }
+  database = {
+    host              = "db.example.com"
+    port              = 3306
+    name              = "myapp"
+    user              = "mimamori"
+    ca                = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    security_group_id = "sg-1"
+  }
+  cognito                = { user_pool_id = "ap-northeast-1_A", client_id = "1" }
+  cloudwatch_to_mackerel = { schedules = {}, parameters = { QUEUE = "jobs" } }
+  cloudwatch_to_slack    = { schedules = {} }
+  db_to_cloudwatch       = { schedules = {} }
+  env_scheduler          = { schedules = {} }
+  phone_escalation       = { env_type = "verification", callers = {} }
+}
+
+run "refuses_what_is_no_aws_id" {
+  command = plan
+
+  variables {
+    network  = { vpc_id = "main", subnet_ids = ["subnet-1"] }
+    database = merge(var.database, { security_group_id = "database" })
+  }
+
+  expect_failures = [var.network, var.database]
+}
+
+run "refuses_what_is_too_long_or_no_name" {
+  command = plan
+
+  variables {
+    project           = "mimamorimimamori"
+    environment       = "stag/ing"
+    path_to_parameter = "/myApp/"
+  }
+
+  expect_failures = [var.project, var.environment, var.path_to_parameter]
+}
+
+run "refuses_no_subnets_and_a_port_that_is_none_and_no_way_to_aws" {
+  command = plan
+
+  variables {
+    network       = { vpc_id = "vpc-1", subnet_ids = [] }
+    database      = merge(var.database, { port = 70000 })
+    vpc_endpoints = false
+  }
+
+  expect_failures = [var.network, var.database, var.https_egress_cidr_blocks]
+}
+
+run "refuses_a_ca_that_is_a_file_name_and_a_block_that_is_none_and_endpoints_without_routes" {
+  command = plan
+
+  variables {
+    database                     = merge(var.database, { ca = "rds.pem" })
+    https_egress_cidr_blocks     = ["10.0.0.0"]
+    https_egress_prefix_list_ids = ["dynamodb"]
+    network                      = merge(var.network, { route_table_ids = [] })
+  }
+
+  expect_failures = [var.database, var.https_egress_cidr_blocks, var.https_egress_prefix_list_ids, var.network]
+}
+
+run "refuses_a_route_table_that_is_none" {
+  command = plan
+
+  variables {
+    network = merge(var.network, { route_table_ids = ["main"] })
+  }
+
+  expect_failures = [var.network]
+}

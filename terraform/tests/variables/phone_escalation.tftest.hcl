@@ -1,0 +1,91 @@
+# Runs on variables.tf alone: what is refused needs no provider.
+variables {
+  environment   = "staging"
+  vpc_endpoints = true
+  network       = { vpc_id = "vpc-1", subnet_ids = ["subnet-1"], route_table_ids = ["rtb-1"] }
+  database = {
+    host              = "db.example.com"
+    name              = "myapp"
+    user              = "mimamori"
+    ca                = "off"
+    security_group_id = "sg-1"
+  }
+  cognito                = { user_pool_id = "ap-northeast-1_A", client_id = "1" }
+  cloudwatch_to_mackerel = { schedules = {} }
+  cloudwatch_to_slack    = { schedules = {} }
+  db_to_cloudwatch       = { schedules = {} }
+  env_scheduler          = { schedules = {} }
+  phone_escalation = {
+    env_type     = "verification"
+    callers      = { zabbix = { rate_limit = 0.5, burst_limit = 1, quota_per_day = 1 } }
+    alarm_topics = { database = { group_id = "dba_1" } }
+  }
+}
+
+run "refuses_an_env_type_that_is_none_and_an_address_with_a_slash_at_its_end" {
+  command = plan
+
+  variables {
+    api_base_url     = "https://phone.example.com/"
+    phone_escalation = merge(var.phone_escalation, { env_type = "staging" })
+  }
+
+  expect_failures = [var.api_base_url, var.phone_escalation]
+}
+
+run "refuses_a_timezone_that_is_none_and_an_address_with_an_unknown_word" {
+  command = plan
+
+  variables {
+    api_base_url     = "https://{api}.example.com"
+    phone_escalation = merge(var.phone_escalation, { timezone = "+09:00" })
+  }
+
+  expect_failures = [var.api_base_url, var.phone_escalation]
+}
+
+run "refuses_a_caller_who_may_not_call" {
+  command = plan
+
+  variables {
+    phone_escalation = merge(var.phone_escalation, {
+      callers = { zabbix = { rate_limit = 0, burst_limit = 1, quota_per_day = 1 } }
+    })
+  }
+
+  expect_failures = [var.phone_escalation]
+}
+
+run "refuses_half_a_call_a_day" {
+  command = plan
+
+  variables {
+    phone_escalation = merge(var.phone_escalation, {
+      callers = { zabbix = { rate_limit = 1, burst_limit = 1, quota_per_day = 0.5 } }
+    })
+  }
+
+  expect_failures = [var.phone_escalation]
+}
+
+run "refuses_a_caller_with_a_name_that_is_none" {
+  command = plan
+
+  variables {
+    phone_escalation = merge(var.phone_escalation, {
+      callers = { "Zabbix 1" = { rate_limit = 1, burst_limit = 1, quota_per_day = 1 } }
+    })
+  }
+
+  expect_failures = [var.phone_escalation]
+}
+
+run "refuses_a_group_that_no_path_can_hold" {
+  command = plan
+
+  variables {
+    phone_escalation = merge(var.phone_escalation, { alarm_topics = { database = { group_id = "a/b" } } })
+  }
+
+  expect_failures = [var.phone_escalation]
+}
