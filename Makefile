@@ -67,7 +67,7 @@ secret: guard ready ## fill the secret NAME=… from standard input
 
 ##@ The code
 test: lint ## every test there is, the laptop's stack included
-	@$(PYTEST)
+	@$(PYTEST) -n 2 --dist=loadgroup --no-loadscope-reorder
 test-unit: ready ## the tests that need nothing but Python
 	@$(PYTEST) tests/unit
 lint: ready ## style and types

@@ -21,8 +21,18 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-FIRST_PORT = 5100
+# Each of pytest's workers has ports of its own.
+FIRST_PORT = 5100 + 400 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+# What shares a stack, a plan or zips stays with one worker; elsewhere a file does.
+TOGETHER = ("e2e", "local", "package", "terraform")
 MINISTACK = Path(os.environ.get("MIMAMORI_MINISTACK") or ROOT / ".local/ministack/bin/ministack")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        group = folder if folder in TOGETHER else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _free_stacks() -> Iterator[Stack]:
