@@ -91,7 +91,12 @@ def vendored(requirements: Path) -> Path:
         for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
             for path in new.glob(f"*.dist-info/{name}"):
                 path.unlink()
-        new.rename(folder)
+        try:
+            new.rename(folder)
+        except OSError:
+            # Functions of one capability are built side by side: another one was quicker.
+            if not folder.is_dir():
+                raise
     except subprocess.CalledProcessError:
         raise SystemExit(f"the libraries of {requirements} could not be installed") from None
     finally:

@@ -122,6 +122,24 @@ def a_night(stack: Stack) -> dict[str, Any]:
         requests.delete(f"{stack.sandbox_url}/twilio/script", timeout=10)
 
 
+def led_through(action: str) -> str:
+    """Run the state machine that puts the estate to sleep, or wakes it; returns its summary."""
+    stepfunctions = environment.client("local", "stepfunctions")
+    run = stepfunctions.start_execution(
+        stateMachineArn=environment.outputs("local")["env_scheduler"]["state_machine_arn"],
+        input=json.dumps({"action": action, "language": "en", "channel": "C0123456789"}),
+    )["executionArn"]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = stepfunctions.describe_execution(executionArn=run)
+        if found["status"] == "SUCCEEDED":
+            return str(json.loads(found["output"])["text"])
+        if found["status"] != "RUNNING":
+            raise DemoError(f"{action} of the estate: {found['status']} {found.get('cause', '')}")
+        time.sleep(0.2)
+    raise DemoError(f"{action} of the estate is not over after a minute: see make logs")
+
+
 def report_of_the_night(night: dict[str, Any]) -> None:
     """Print who was phoned, and who took it."""
     print("\nWho was phoned")
@@ -182,7 +200,14 @@ def main() -> int:
         answers.append(call("cloudwatch_to_mackerel", "metrics", shell))
         with step("POST /phonecall/database: a night on duty"):
             night = a_night(stack)
+        summaries = []
+        for action in ("suspend", "start"):
+            with step(f"Step Functions: {action} the estate"):
+                summaries.append(led_through(action))
         report(stack, answers, fired)
+        print("\nWhat slept and woke")
+        for line in "\n".join(summaries).splitlines():
+            print(f"  {line}")
         report_of_the_night(night)
         phone("web", "host_down", "web-1")
         print(f"\nA phone is ringing now at {stack.sandbox_url}: answer it and press 1.")

@@ -4,14 +4,14 @@ import json
 import logging
 import os
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Literal
 
 from common import aws, failures, logs, parameters
 from common.events import parse, require
 from common.slack import Slack
-from env_scheduler import run, schedules, words
+from env_scheduler import run, schedules, status, words
 from env_scheduler.decisions import ORDER, START, Kind, Order
 from env_scheduler.run import How, Selection, Tally
 from env_scheduler.schedules import Action, Schedule
@@ -102,7 +102,9 @@ def handler(event: object, context: Any) -> dict[str, Any]:
         case "reconcile":
             return _reconcile(request, deadline)
         case "status":
-            return _status(request)
+            asked = [request.schedule] if request.schedule else known()
+            kinds = (request.kind,) if request.kind else START
+            return status.of(asked, kinds, tag_key(), now())
         case "plan":
             return _plan(request)
         case "summary":
@@ -116,7 +118,7 @@ def _reconcile(request: Event, deadline: float) -> dict[str, Any]:
     assert request.schedule is not None
     moment = now()
     due = schedules.latest(request.schedule, moment)
-    order = _order(due, request.schedule)
+    order = run.order_of(due, request.schedule)
     how = How(frozenset({"note"}), request.dry_run, lambda: monotonic() < deadline - SECONDS_LEFT)
     tallies = [
         run.work(
@@ -252,51 +254,6 @@ def _summary(request: Event, deadline: float) -> dict[str, Any]:
     return {"failures": failed, "changed": changed, "text": text, "posted": posted}
 
 
-def _status(request: Event) -> dict[str, Any]:
-    """Return `{"schedules": […]}`: of the payload's schedule, or of all."""
-    asked = [request.schedule] if request.schedule else known()
-    return {"at": now().isoformat(), "schedules": [_state(request, one) for one in asked]}
-
-
-def _state(request: Event, schedule: Schedule) -> dict[str, Any]:
-    moment = now()
-    due, coming = schedules.latest(schedule, moment), schedules.upcoming(schedule, moment)
-    order = _order(due, schedule)
-    counts: dict[str, int] = {}
-    resources = []
-    for kind in (request.kind,) if request.kind else START:
-        selection = Selection(tag_key(), schedule.tag, (), frozenset({schedule.tag}))
-        for page in run.look(kind, selection):
-            for step in run.decided(page, order, moment):
-                state = step.resource.state
-                state = "between" if state == "half" else state
-                counts[state] = counts.get(state, 0) + 1
-                due_now = step.deed in ("suspend", "start")
-                resources.append(
-                    {
-                        "kind": kind,
-                        "name": step.resource.name,
-                        "state": state,
-                        "said": step.resource.said,
-                        "deed": step.deed,
-                        "reason": step.reason,
-                        "changes": None
-                        if step.deed == "skip"
-                        else _local(moment if due_now else coming.at, schedule),
-                    }
-                )
-    return {
-        "schedule": schedule.name,
-        "tag": schedule.tag,
-        "wanted": "off" if due.action == "suspend" else "on",
-        "since": _local(due.at, schedule),
-        "next": {"action": coming.action, "at": _local(coming.at, schedule)},
-        "held_back": schedules.held_back(schedule, moment),
-        "counts": counts,
-        "resources": resources,
-    }
-
-
 def now() -> datetime:
     """Return the time: the one place that asks for it."""
     return datetime.now(UTC)
@@ -327,17 +284,12 @@ def _selection(request: Event, kind: Kind) -> Selection:
     return Selection(tag_key(), tag, names, allowed)
 
 
-def _order(due: schedules.Boundary, schedule: Schedule) -> Order:
-    grace = timedelta(minutes=schedule.grace_minutes)
-    return Order(due.action, due.at, schedule.zone, grace=grace)
-
-
 def _asked(request: Event, action: Action, moment: datetime) -> Order:
     schedule = request.schedule or Schedule()
     if request.boundary:
         at = _moment(request.boundary)
         assert at is not None
-        return _order(schedules.Boundary(at, action), schedule)
+        return run.order_of(schedules.Boundary(at, action), schedule)
     return Order(action, moment, schedule.zone, by_hand=True)
 
 
@@ -356,7 +308,3 @@ def _moment(text: str) -> datetime | None:
         return datetime.strptime(text, _BOUNDARY).replace(tzinfo=UTC)
     except ValueError:
         return None
-
-
-def _local(moment: datetime, schedule: Schedule) -> str:
-    return moment.astimezone(schedule.zone).isoformat(timespec="minutes")

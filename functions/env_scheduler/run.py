@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ from common import aws
 from env_scheduler import auto_scaling, calls, decisions, ec2, ecs, marks, rds
 from env_scheduler.calls import Culprits
 from env_scheduler.decisions import Deed, Kind, Order, Resource, Step
+from env_scheduler.schedules import Boundary, Schedule
 
 # The batch of the calls that take many. A culprit among 50 costs about 11 calls more, and 50 are
 # well below what EC2 lets an account stop or start at once before it throttles (1,000, refilled
@@ -100,6 +101,12 @@ class Tally:
             "retry": self.retry,
             "hours": round(self.hours, 1),
         }
+
+
+def order_of(due: Boundary, schedule: Schedule) -> Order:
+    """Return what a boundary of a schedule wants."""
+    grace = timedelta(minutes=schedule.grace_minutes)
+    return Order(due.action, due.at, schedule.zone, grace=grace)
 
 
 def look(kind: Kind, selection: Selection) -> Iterator[list[Resource]]:

@@ -1,5 +1,7 @@
 """The first page: phones that ring, what the functions sent, and how they ran, for people.
 
+Beside the channels there is the estate, where it has schedules: what is on and what is off.
+
 Every channel may have a template of its own, `templates/channels/<channel>.html`, with the macro
 `item(item)`, and, where wanted, `head(page)` (what stands above its items) and `fold` (whether
 items in a row are folded into one on the page of all). Others are shown plainly.
@@ -8,13 +10,14 @@ The page's script asks for the page again, with its ETag, and puts in what has c
 are answered by the switchboard's own routes.
 """
 
+import asyncio
 import hashlib
 import itertools
 import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,9 +31,11 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from sandbox import estate, runs
 from sandbox.charts import TOKYO, Chart, draw
+from sandbox.estate import Estate
 from sandbox.inbox import Inbox, Item, bad_field
-from sandbox.runs import Runs, Seen, newest_failures, reader
+from sandbox.runs import Seen, newest_failures
 from sandbox.service import setting
 from sandbox.switchboard import Phone, Switchboard
 
@@ -53,29 +58,34 @@ _HEADERS = {
 
 
 def routes(inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard) -> list[BaseRoute]:
-    """Return `GET /?channel=&before=` and what it is made of under `/static`.
+    """Return `GET /?channel=&before=`, `/estate`, and what they are made of under `/static`.
 
     `before` is an item's id: the page of those before it. SANDBOX_AWS_ENDPOINT is where the
-    functions' logs are read.
+    functions' logs are read, and the estate is asked for.
     """
-    runs = Runs(reader(setting(environ, "SANDBOX_AWS_ENDPOINT")))
+    aws = setting(environ, "SANDBOX_AWS_ENDPOINT")
+    functions, schedules, sleepers = runs.watch(aws), estate.watch_rules(aws), estate.watch(aws)
     templates = _templates()
-    drawn: dict[int, list[Chart]] = {}
+    charts = _newest_charts(inbox)
     logging.getLogger("uvicorn.access").addFilter(_news)
 
-    def charts() -> list[Chart]:
-        posts = inbox.items(channel="mackerel", limit=_POSTS)
-        newest = posts[-1].id if posts else 0
-        if newest not in drawn:
-            drawn.clear()
-            drawn[newest] = draw((post.body for post in posts), time.time())
-        return drawn[newest]
-
-    def render(
-        chosen: str | None, before: int | None, seen: Seen, phones: Sequence[Phone], tag: str
-    ) -> str:
+    def around(seen: Seen, phones: Sequence[Phone], tag: str) -> dict[str, Any]:
         counts = inbox.counts()
-        channels = [chosen] if chosen else list(counts)
+        return {
+            "tag": tag,
+            "chosen": None,
+            "before": None,
+            "counts": counts,
+            "total": sum(counts.values()),
+            "sleeps": bool(schedules.known.rules),
+            "phones": phones,
+            "ringing": [each for each in phones if each.call and each.call.status == "ringing"],
+            "seen": seen,
+            "failures": newest_failures(seen),
+        }
+
+    def render(view: dict[str, Any], chosen: str | None, before: int | None) -> str:
+        channels = [chosen] if chosen else list(view["counts"])
         items = [
             item
             for channel in channels
@@ -86,21 +96,14 @@ def routes(inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard) -
         if chosen and items and inbox.items(channel=chosen, before=items[-1].id, limit=1):
             older = "/?" + urlencode({"channel": chosen, "before": items[-1].id})
         shown = charts() if not before and chosen in (None, "mackerel") else []
-        view = {
-            "tag": tag,
+        view |= {
             "chosen": chosen,
             "before": before,
             "older": older,
-            "counts": counts,
-            "total": sum(counts.values()),
             "most": _ITEMS,
             "groups": _groups(items, templates, fold=not chosen),
             "charts": shown,
             "several": len({chart.service for chart in shown}) > 1,
-            "phones": phones,
-            "ringing": [phone for phone in phones if phone.call and phone.call.status == "ringing"],
-            "seen": seen,
-            "failures": newest_failures(seen),
         }
         part = _part(templates, chosen) if chosen and not before else None
         head = getattr(part, "head", None)
@@ -111,20 +114,41 @@ def routes(inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard) -
         given = request.query_params.get("before")
         if given is not None and not re.fullmatch(r"[0-9]{1,18}", given):
             return bad_field("before", "an item's id", given)
-        seen = await runs.latest()
-        # Taken here and not in render, which runs in a thread, beside the calls.
-        phones = switchboard.phones()
-        failures = len(newest_failures(seen))
-        tag = _tag(inbox.counts(), inbox.items(limit=1), seen, failures, switchboard.version)
+        await asyncio.gather(functions.latest(), schedules.latest())
+        before = int(given) if given else None
+        return await answer(request, None, lambda view: render(view, chosen, before))
+
+    async def estate_page(request: Request) -> Response:
+        asked: list[Awaitable[object]] = [functions.latest(), schedules.latest()]
+        if "x-hidden" not in request.headers:  # nobody sees it: not worth a run of the function
+            asked.append(sleepers.latest())
+        await asyncio.gather(*asked)
+        known, template = sleepers.known, templates.get_template("estate.html")
+        return await answer(request, known, lambda view: template.render(view, estate=known))
+
+    async def answer(
+        request: Request, known: Estate | None, render: Callable[[dict[str, Any]], str]
+    ) -> Response:
+        # Taken here and not in the thread that renders, beside the calls.
+        seen, phones = functions.known, switchboard.phones()
+        tag = _tag(
+            inbox.counts(),
+            inbox.items(limit=1),
+            seen,
+            len(newest_failures(seen)),
+            switchboard.version,
+            bool(schedules.known.rules),
+            known,
+        )
         headers = {**_HEADERS, "ETag": f'"{tag}"'}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        before = int(given) if given else None
-        html = await run_in_threadpool(render, chosen, before, seen, phones, tag)
+        html = await run_in_threadpool(lambda: render(around(seen, phones, tag)))
         return HTMLResponse(html, headers=headers)
 
     return [
         Route("/", page, methods=["GET"]),
+        Route("/estate", estate_page, methods=["GET"]),
         Mount("/static", StaticFiles(directory=_HERE / "static")),
     ]
 
@@ -151,6 +175,21 @@ def picture(file: object) -> str | None:
     return None
 
 
+def _newest_charts(inbox: Inbox) -> Callable[[], list[Chart]]:
+    """Return a function that draws what was posted to Mackerel, once for each news."""
+    drawn: dict[int, list[Chart]] = {}
+
+    def charts() -> list[Chart]:
+        posts = inbox.items(channel="mackerel", limit=_POSTS)
+        newest = posts[-1].id if posts else 0
+        if newest not in drawn:
+            drawn.clear()
+            drawn[newest] = draw((post.body for post in posts), time.time())
+        return drawn[newest]
+
+    return charts
+
+
 def _templates() -> Environment:
     templates = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
@@ -163,6 +202,7 @@ def _templates() -> Environment:
     filters: dict[str, Callable[..., Any]] = {
         "clock": lambda at: _tokyo(at).strftime("%H:%M:%S"),
         "day": lambda at: _tokyo(at).strftime("%m-%d"),
+        "minute": lambda at: _tokyo(at).strftime("%a %m-%d %H:%M"),
         "stamp": lambda at: _tokyo(at).isoformat(timespec="seconds"),
         "mrkdwn": mrkdwn,
         "picture": picture,

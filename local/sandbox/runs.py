@@ -1,23 +1,18 @@
 """When the functions ran and how it ended, read from the logs of the laptop's AWS."""
 
-import asyncio
 import json
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from sandbox.watch import Answer, Watch, client
 
 _RUNS = 20  # a function
 _LINES = 40  # a run, the last ones
 _CHARACTERS = 1000  # a line
-_FRESH = 3.0  # seconds for which an answer is good enough
-_PATIENCE = 0.5  # seconds that a page waits for a new one
+_FRESH = 3.0  # seconds
 _START = re.compile(r"START RequestId: (\S+)")
 _REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: ([\d.]+) ms")
 _FIELDS = ("timestamp", "level", "logger", "message")
@@ -52,39 +47,15 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is known of the functions; `trouble` says why it is not more."""
+class Seen(Answer):
+    """What is known of the functions."""
 
     functions: tuple[Function, ...] = ()
-    trouble: str | None = None
 
 
-@dataclass
-class Runs:
-    """The newest runs, asked for anew when they are some seconds old."""
-
-    read: Callable[[], Seen]
-    seen: Seen = field(default_factory=lambda: Seen(trouble="reading the logs"))
-    until: float = 0.0  # by the monotonic clock
-    reading: asyncio.Task[None] | None = None
-
-    async def latest(self) -> Seen:
-        """Return what is known now; a slow AWS costs the caller half a second at most."""
-        if self.reading is None and time.monotonic() >= self.until:
-            self.reading = asyncio.create_task(self._refresh())
-        if self.reading:
-            await asyncio.wait({self.reading}, timeout=_PATIENCE)
-        return self.seen
-
-    async def _refresh(self) -> None:
-        try:
-            self.seen = await asyncio.to_thread(self.read)
-        except (BotoCoreError, ClientError) as error:
-            # What was known stays on the page.
-            self.seen = Seen(self.seen.functions, f"the laptop's AWS does not answer: {error}")
-        finally:
-            self.until = time.monotonic() + _FRESH
-            self.reading = None
+def watch(endpoint: str) -> Watch[Seen]:
+    """Return the newest runs at the AWS at `endpoint`, to be asked for."""
+    return Watch(reader(endpoint), Seen(trouble="reading the logs"), _FRESH)
 
 
 def reader(endpoint: str) -> Callable[[], Seen]:
@@ -96,7 +67,7 @@ def reader(endpoint: str) -> Callable[[], Seen]:
 
     def read() -> Seen:
         if not clients:
-            clients.extend(_client(name, endpoint) for name in ("lambda", "logs"))
+            clients.extend(client(name, endpoint) for name in ("lambda", "logs"))
         functions, logs = clients
         found = functions.list_functions()["Functions"]
         return Seen(
@@ -138,17 +109,6 @@ def runs_of(events: Iterable[Mapping[str, Any]], timeout: float) -> list[Run]:
         lines = tuple(_line(text) for text in messages[-_LINES:])
         runs.append(Run(current, at, None, _error(messages), lines))
     return runs
-
-
-def _client(service: str, endpoint: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=endpoint,
-        region_name="ap-northeast-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 (the laptop's)
-        config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1}),
-    )
 
 
 def _runs(logs: Any, about: Mapping[str, Any]) -> tuple[Run, ...]:

@@ -203,6 +203,7 @@ class Aws(ThreadingHTTPServer):
                 for at, text in self.server.events
             ]
             answers = {
+                "ListRules": {"Rules": []},
                 "DescribeLogStreams": {"logStreams": [{"logStreamName": "s"}]},
                 "FilterLogEvents": {"events": events},
                 "": {"Functions": [{"FunctionName": "mimamori-local-a_to_b", "Timeout": 30}]},

@@ -1,12 +1,9 @@
-import asyncio
 import json
-import threading
 import time
 
 import pytest
-from botocore.exceptions import BotoCoreError
 
-from sandbox.runs import Function, Line, Run, Runs, Seen, newest_failures, reader, runs_of
+from sandbox.runs import Function, Line, Run, Seen, newest_failures, reader, runs_of
 
 
 def events(*messages):
@@ -83,41 +80,6 @@ def test_only_failures_of_the_last_hour_count():
     runs = [Run("new", now - 60, 1, "E", ()), Run("ok", now, 1, None, ())]
     seen = Seen((Function("f", (*runs, Run("old", now - 4000, 1, "E", ()))),))
     assert [run.id for _, run in newest_failures(seen)] == ["new"]
-
-
-def test_an_aws_that_hangs_costs_half_a_second_and_one_question():
-    hung, asked = threading.Event(), []
-
-    def read():
-        asked.append(1)
-        hung.wait(20)
-        return Seen((Function("f"),))
-
-    async def ask():
-        runs = Runs(read)
-        begun = time.monotonic()
-        assert (await runs.latest()).trouble == "reading the logs"
-        await runs.latest()
-        assert time.monotonic() - begun < 5
-        assert asked == [1]
-        hung.set()
-        await runs.reading
-        assert await runs.latest() == Seen((Function("f"),))
-        assert asked == [1]  # fresh still
-
-    asyncio.run(ask())
-
-
-def test_what_was_known_stays_while_aws_is_away():
-    def read():
-        raise BotoCoreError
-
-    async def ask():
-        return await Runs(read, Seen((Function("f"),))).latest()
-
-    seen = asyncio.run(ask())
-    assert seen.functions == (Function("f"),)
-    assert "does not answer" in seen.trouble
 
 
 def test_it_reads_the_logs_of_a_real_aws(aws, client):

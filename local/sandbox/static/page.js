@@ -75,7 +75,7 @@ async function ask() {
   clearTimeout(timer);
   try {
     const answer = await fetch(location.href, {
-      headers: { "If-None-Match": `"${tag}"` },
+      headers: { "If-None-Match": `"${tag}"`, ...(document.hidden && { "X-Hidden": "1" }) },
       cache: "no-store",
       signal: AbortSignal.timeout(10_000),
     });
