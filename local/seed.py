@@ -154,9 +154,10 @@ def _orders(moment: datetime, users: list[int]) -> Iterator[Row]:
 
 def client(stack: Stack, service: str) -> Any:
     """Make a boto3 client that talks to the stack's AWS as root, whatever the shell says."""
+    url = stack.scaling_url if service == "application-autoscaling" else stack.aws_url
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106
     config = Config(proxies={}, connect_timeout=5, read_timeout=30, retries={"max_attempts": 2})
-    return session.client(service, region_name=REGION, endpoint_url=stack.aws_url, config=config)
+    return session.client(service, region_name=REGION, endpoint_url=url, config=config)
 
 
 def put_cognito(stack: Stack, user_pool_id: str, client_id: str, now: datetime) -> int:
@@ -309,4 +310,23 @@ def ensure_sleepers(stack: Stack) -> None:
             AllocatedStorage=20,
             **instance,
             **credentials,
+        )
+
+
+def put_scaling(stack: Stack, cluster: str, service: str) -> None:
+    """Let an ECS service scale between 1 and 4 tasks, where it does not scale yet.
+
+    With the tag that the service has. What is there is left as it is.
+    """
+    scaling = client(stack, "application-autoscaling")
+    resource = f"service/{cluster}/{service}"
+    found = scaling.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[resource])
+    if not found["ScalableTargets"]:
+        scaling.register_scalable_target(
+            ServiceNamespace="ecs",
+            ResourceId=resource,
+            ScalableDimension="ecs:service:DesiredCount",
+            MinCapacity=1,
+            MaxCapacity=4,
+            Tags={OFFICE_HOURS["Key"]: OFFICE_HOURS["Value"]},
         )

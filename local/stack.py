@@ -95,6 +95,11 @@ class Stack:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     @property
+    def scaling_url(self) -> str:
+        """Application Auto Scaling, which the sandbox plays; why at this path, it says itself."""
+        return f"{self.sandbox_url}/v2/email/application-autoscaling"
+
+    @property
     def api_base_url(self) -> str:
         """Where an API of API Gateway is reached: Terraform's variable of this name."""
         return f"{self.aws_url}/restapis/{{api_id}}/{{stage}}/_user_request_"

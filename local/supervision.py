@@ -60,6 +60,9 @@ def configuration(stack: Stack) -> str:
         "MACKEREL_APIBASE": stack.sandbox_url,
         "SLACK_API_BASE": f"{stack.sandbox_url}/api/",
         "TWILIO_API_BASE": stack.sandbox_url,
+        "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": stack.scaling_url,
+        # A state machine's pauses of minutes are seconds here.
+        "SFN_WAIT_SCALE": "0.02",
     }
     sandbox = {
         "SANDBOX_DIR": str(stack.folder / "sandbox"),

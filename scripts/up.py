@@ -72,6 +72,7 @@ def up(stack: Stack) -> bool:
         estate = environment.outputs("local", environment.ESTATE_KEY)
         seed.ensure_database_record(stack, estate["database_security_group_id"])
         seed.ensure_sleepers(stack)
+        seed.put_scaling(stack, "myapp", "api")
         rows = seed.seed(stack)
         seed.seed_phones(stack)
         words.append(", ".join(f"{count:,} {table}" for table, count in rows.items()))

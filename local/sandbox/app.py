@@ -15,7 +15,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import cloudwatch, faults, inbox, mackerel, page, phones, slack, twilio
+from sandbox import (
+    application_autoscaling,
+    cloudwatch,
+    faults,
+    inbox,
+    mackerel,
+    page,
+    phones,
+    slack,
+    twilio,
+)
 from sandbox.service import setting
 from sandbox.switchboard import open_switchboard
 
@@ -23,6 +33,7 @@ from sandbox.switchboard import open_switchboard
 PLAYED = (
     mackerel.play,
     cloudwatch.play,
+    application_autoscaling.play,
     slack.play,
 )
 

@@ -1,7 +1,7 @@
 """A front for CloudWatch: every signed request goes on, untouched, to the laptop's AWS.
 
-The Host header goes on too, so the caller's signature holds and its role is judged there. Added is
-what that AWS lacks, over JSON (what boto3 speaks), after it judged the caller:
+The caller is judged there (see `onward`). Added is what that AWS lacks, over JSON (what boto3
+speaks), after it judged the caller:
 
 - queries of GetMetricData with an `Expression` are evaluated here, from series fetched with the
   laptop's root key;
@@ -16,36 +16,25 @@ import http.client
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import metric_math, widget
+from sandbox import metric_math, onward, widget
 from sandbox.inbox import Inbox
 from sandbox.metric_math import Series
+from sandbox.onward import Answer
 from sandbox.service import Service, setting
 
-_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
 _ID = re.compile(r"[a-z][a-zA-Z0-9_]*")
 _TARGET = "GraniteServiceVersion20100801"
-_TIMEOUT = 60  # seconds
 _MOST_QUERIES = 500
-# Of one connection only, or written anew here.
-_HOP = {
-    b"connection", b"content-length", b"date", b"expect", b"keep-alive", b"proxy-connection",
-    b"server", b"te", b"trailer", b"transfer-encoding", b"upgrade",
-}  # fmt: skip
 _CODES = {
     400: "ValidationError",
     403: "AccessDenied",
@@ -60,43 +49,27 @@ class Invalid(ValueError):
     """A request that CloudWatch would answer with ValidationError; the message says why."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer as it came, framing headers apart."""
-
-    status: int
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
-
-
 def play(_: Inbox, environ: Mapping[str, str]) -> list[Service]:
     """Make the one service of the environment: requests go on to its SANDBOX_AWS_ENDPOINT."""
     endpoint = setting(environ, "SANDBOX_AWS_ENDPOINT")
 
     async def pass_on(request: Request) -> Response:
-        if not _signed(request):
+        if not onward.signed(request):
             return refuse(request, 403, "Missing Authentication Token")
         body = await request.body()
         try:
-            answer = await run_in_threadpool(
-                send, endpoint, _target(request), request.headers.raw, body
-            )
+            answer = await run_in_threadpool(onward.pass_on, endpoint, request, body)
             if answer.status == 200 and _operation(request) == "GetMetricData":
-                region = _region(request)
+                region = onward.region(request)
                 answer = await run_in_threadpool(_complete, endpoint, region, body, answer)
             elif _unknown(answer) and _operation(request) == "GetMetricWidgetImage":
-                region = _region(request)
+                region = onward.region(request)
                 return await run_in_threadpool(_image, endpoint, region, body)
         except Invalid as error:
             return refuse(request, 400, str(error))
         except (OSError, http.client.HTTPException) as error:
             return refuse(request, 503, f"{endpoint} does not answer: {error}")
-        response = Response(answer.body, status_code=answer.status)
-        response.raw_headers = [
-            *answer.headers,
-            (b"content-length", str(len(answer.body)).encode()),
-        ]
-        return response
+        return onward.respond(answer)
 
     return [
         Service(
@@ -134,32 +107,6 @@ def refuse(request: Request, status: int, message: str | None) -> Response:
             return Response(body, status, media_type="text/xml")
 
 
-def send(endpoint: str, target: str, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Answer:
-    """POST a request as it is given, Host header included, and return the answer as it comes.
-
-    Raises OSError or http.client.HTTPException where there is none within 60 s.
-    """
-    url = urlsplit(endpoint)
-    secure = url.scheme == "https"
-    connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-    connection = connect(url.hostname or "", url.port, timeout=_TIMEOUT)
-    try:
-        connection.putrequest("POST", target, skip_host=True, skip_accept_encoding=True)
-        for name, value in headers:
-            if name.lower() not in _HOP:
-                connection.putheader(name.decode("latin-1"), value)
-        connection.putheader("content-length", str(len(body)))
-        connection.endheaders(body)
-        response = connection.getresponse()
-        received = [
-            (n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in response.getheaders()
-        ]
-        kept = [(name, value) for name, value in received if name not in _HOP]
-        return Answer(response.status, kept, response.read())
-    finally:
-        connection.close()
-
-
 def read_series(
     endpoint: str, region: str, queries: Sequence[Mapping[str, Any]], start: float, end: float
 ) -> dict[str, Series]:
@@ -175,11 +122,7 @@ def read_series(
         "Content-Type": "application/x-amz-json-1.0",
         "X-Amz-Target": f"{_TARGET}.GetMetricData",
     }
-    request = AWSRequest("POST", f"{endpoint.rstrip('/')}/", headers=headers, data=body)
-    request.headers["Host"] = urlsplit(endpoint).netloc
-    SigV4Auth(Credentials("test", "test"), "monitoring", region).add_auth(request)
-    raw = [(name.encode(), value.encode()) for name, value in request.headers.items()]
-    answer = send(endpoint, "/", raw, body)
+    answer = onward.ask(endpoint, "monitoring", region, headers, body)
     if answer.status != 200:
         raise http.client.HTTPException(f"{answer.status} {answer.body[:200].decode()}")
     found = {result["Id"]: result for result in json.loads(answer.body)["MetricDataResults"]}
@@ -349,22 +292,6 @@ def _epoch(value: str | float) -> float:
         moment = datetime.fromisoformat(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return float(value)
-
-
-def _signed(request: Request) -> bool:
-    authorization = request.headers.get("authorization", "")
-    return authorization.startswith("AWS4-") or "X-Amz-Signature" in request.query_params
-
-
-def _target(request: Request) -> str:
-    path: bytes = request.scope.get("raw_path") or request.url.path.encode()
-    query: bytes = request.scope["query_string"]
-    return (path + b"?" + query if query else path).decode("latin-1")
-
-
-def _region(request: Request) -> str:
-    match = _SCOPE.search(request.headers.get("authorization", ""))
-    return match[1] if match else "us-east-1"
 
 
 def _operation(request: Request) -> str | None:

@@ -83,3 +83,20 @@ def test_the_databases_that_sleep_are_made_once_and_left_as_they_are(stack: Stac
     }
     assert tagged == {"myapp-1": "myapp", "myapp-report": None}
     assert seed.OFFICE_HOURS in cluster["TagList"]
+
+
+def test_the_service_that_scales_is_registered_once_and_left_as_it_is(stack: Stack) -> None:
+    scaling = seed.client(stack, "application-autoscaling")
+    api = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": "service/myapp/api",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+    for bounds in ((1, 4), (0, 0)):
+        seed.put_scaling(stack, "myapp", "api")
+        [target] = scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+        assert target | api == target
+        assert (target["MinCapacity"], target["MaxCapacity"]) == bounds
+        scaling.register_scalable_target(**api, MinCapacity=0, MaxCapacity=0)
+    tags = scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"]
+    assert tags == {"Schedule": "office-hours"}

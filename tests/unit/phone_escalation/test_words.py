@@ -126,8 +126,8 @@ def test_the_report_of_exhaustion():
     assert "(a &amp; b, &lt;!here&gt;)\n&lt;@U1&gt; &amp; 一杯\n" in text
     since = "11:13"
     assert f"{since} から 2 回電話しました" in text
-    english = replace(run, members=(MEMBERS[2],))
-    assert f"2 phone calls since {since} came to nothing." in words.exhausted(replace(session, rotation=english), TOKYO)
+    english = replace(session, rotation=replace(run, members=(MEMBERS[2],)))
+    assert f"2 phone calls since {since} came to nothing." in words.exhausted(english, TOKYO)
 
 
 def test_the_longest_telling_fits_twilio_and_the_time_that_a_telling_has():
