@@ -120,10 +120,12 @@ def look(kind: Kind, selection: Selection) -> Iterator[list[Resource]]:
             # Once more: not everything that answers for AWS filters.
             yield [each for each in page if each.tags.get(selection.key) == selection.value]
     if selection.names:
+        asked = {name.lower() for name in selection.names}
         for page in service.named(selection.key, selection.names):
+            named = [each for each in page if each.name.lower() in asked]
             tagged = selection.value
             yield [
-                each for each in page if tagged is None or each.tags.get(selection.key) != tagged
+                each for each in named if tagged is None or each.tags.get(selection.key) != tagged
             ]
 
 

@@ -171,9 +171,6 @@ def test_a_stop_that_somebody_did_meanwhile_is_no_error(estate, at, context, cal
     assert estate.databases() == {"db": "stopped"}
 
 
-# --- who is touched at all
-
-
 def test_named_targets(full, at, context):
     targets = {
         "dbClusterIdentifiers": ["aurora"], "dbInstanceIdentifiers": ["DB"],
@@ -219,6 +216,16 @@ def test_a_named_target_without_the_tag_is_refused(estate, at, context, calls, v
     assert calls.writes() == {}
 
 
+def test_a_listing_that_does_not_filter_touches_no_other(full, at, context, monkeypatch):
+    """By name means these names, whatever answers for AWS."""
+    monkeypatch.setattr(ec2, "named", lambda key, _: ec2.pages(key, "office-hours"))
+    first, *others = full.machine_ids
+    targets = {"ec2InstanceIds": [first]}
+    handler({"action": "suspend", "targets": targets, "kind": "ec2_instances"}, context)
+    states = [full.machine(identifier)[0] for identifier in (first, *others)]
+    assert states == ["stopped", "running", "running"]
+
+
 def test_a_tag_that_no_schedule_has_is_refused(estate, at, context, monkeypatch):
     estate.machines(1, {"Key": "Schedule", "Value": "production"})
     with pytest.raises(InvalidEvent, match="tag: got 'production', takes office-hours"):
@@ -257,9 +264,6 @@ def test_an_emulator_or_a_service_that_does_not_filter_harms_nobody(
 def test_what_is_no_event(event, said, context):
     with pytest.raises(InvalidEvent, match=said):
         handler(event, context)
-
-
-# --- what cannot be stopped
 
 
 def test_what_aws_does_not_stop_is_skipped_with_its_reason(estate, at, context):
@@ -329,9 +333,6 @@ def test_a_daemon_is_left():
         "runningCount": 2, "schedulingStrategy": "DAEMON",
     }  # fmt: skip
     assert ecs._resource(service, "Schedule", {}).obstacle
-
-
-# --- reconcile
 
 
 @pytest.fixture
@@ -481,9 +482,6 @@ def test_nobody_asks_for_events_where_all_sleep(estate, machine_arn, at, context
     assert calls.counted["DescribeEvents"] == 0
 
 
-# --- status, plan, summary
-
-
 def test_status_tells_what_is_and_what_comes(full, at, context, monkeypatch):
     monkeypatch.setenv("SCHEDULES", json.dumps([WEEKDAYS, STOP_ONLY | {"tag": "other"}]))
     (kept,) = full.machines(
@@ -541,9 +539,6 @@ def test_nothing_is_posted_without_a_channel_or_news(fields, context):
 def test_a_token_that_is_missing_is_said(moto, context):
     with pytest.raises(ParameterError, match="SLACK_BOT_TOKEN"):
         handler(SUMMARY | {"results": [RESULT], "channel": "C0123456789"}, context)
-
-
-# --- many
 
 
 def test_small_pages_are_followed_to_the_end(estate, at, context, calls, monkeypatch):
