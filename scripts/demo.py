@@ -122,8 +122,8 @@ def a_night(stack: Stack) -> dict[str, Any]:
         requests.delete(f"{stack.sandbox_url}/twilio/script", timeout=10)
 
 
-def led_through(action: str) -> str:
-    """Run the state machine that puts the estate to sleep, or wakes it; returns its summary."""
+def led_through(action: str) -> None:
+    """Run the state machine that puts the estate to sleep, or wakes it."""
     stepfunctions = environment.client("local", "stepfunctions")
     run = stepfunctions.start_execution(
         stateMachineArn=environment.outputs("local")["env_scheduler"]["state_machine_arn"],
@@ -133,7 +133,7 @@ def led_through(action: str) -> str:
     while time.monotonic() < deadline:
         found = stepfunctions.describe_execution(executionArn=run)
         if found["status"] == "SUCCEEDED":
-            return str(json.loads(found["output"])["text"])
+            return
         if found["status"] != "RUNNING":
             raise DemoError(f"{action} of the estate: {found['status']} {found.get('cause', '')}")
         time.sleep(0.2)
@@ -159,11 +159,17 @@ def report(stack: Stack, answers: list[Answer], fired: datetime) -> None:
     print("\nWhat arrived in Mackerel (latest values)")
     for name, value in last_values(stack).items():
         print(f"  {name:32} {value:>12,.10g}")
-    print("\nWhat arrived in Slack (the last two messages)")
-    for item in inbox(stack, "slack")[-2:]:
+    print("\nWhat arrived in Slack (the last four messages)")
+    for item in inbox(stack, "slack")[-4:]:
         for line in item["body"]["text"].splitlines():
             print(f"  {line}")
-        print(f"  with {len(item['body']['files'])} picture(s)\n")
+        pictures = len(item["body"]["files"])
+        print(f"  with {pictures} picture(s)\n" if pictures else "")
+
+
+def what_next(stack: Stack) -> None:
+    """Print where to look, and what to try."""
+    print(f"\nA phone is ringing now at {stack.sandbox_url}: answer it and press 1.")
     print(
         f"See it all:   {stack.sandbox_url}\n"
         'Try next:     eval "$(make -s env)"; lambroll invoke --qualifier current'
@@ -200,17 +206,13 @@ def main() -> int:
         answers.append(call("cloudwatch_to_mackerel", "metrics", shell))
         with step("POST /phonecall/database: a night on duty"):
             night = a_night(stack)
-        summaries = []
         for action in ("suspend", "start"):
             with step(f"Step Functions: {action} the estate"):
-                summaries.append(led_through(action))
+                led_through(action)
         report(stack, answers, fired)
-        print("\nWhat slept and woke")
-        for line in "\n".join(summaries).splitlines():
-            print(f"  {line}")
         report_of_the_night(night)
         phone("web", "host_down", "web-1")
-        print(f"\nA phone is ringing now at {stack.sandbox_url}: answer it and press 1.")
+        what_next(stack)
     except (StackError, up.TerraformError, deploy.DeployError, secret.SecretError) as error:
         print(error, file=sys.stderr)
         return 1

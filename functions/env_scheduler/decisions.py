@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from env_scheduler import marks
 from env_scheduler.marks import Mark, Size, What
@@ -29,6 +29,13 @@ Deed = Literal["suspend", "start", "note", "leave", "skip", "wait"]
 LAST_HOUR = timedelta(hours=1)
 
 
+class Owner(NamedTuple):
+    """What a resource goes to sleep with: an Aurora cluster, or an Auto Scaling group."""
+
+    kind: Kind
+    name: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resource:
     """Something that can sleep.
@@ -44,6 +51,7 @@ class Resource:
     said: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     obstacle: str | None = None
+    owner: Owner | None = None
     size: Size | None = None
 
 

@@ -7,7 +7,7 @@ from common import aws
 from common.batches import send
 from env_scheduler import calls
 from env_scheduler.calls import Culprits
-from env_scheduler.decisions import Resource, State
+from env_scheduler.decisions import Owner, Resource, State
 from env_scheduler.marks import MARK
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html
@@ -82,7 +82,9 @@ def _resource(instance: dict[str, Any], key: str, lasting: set[str]) -> Resource
     identifier = instance["InstanceId"]
     tags = calls.tags(instance.get("Tags", []), key)
     obstacle = None
+    owner = None
     if group := tags.pop("aws:autoscaling:groupName", None):
+        owner = Owner("auto_scaling_groups", group)
         obstacle = f"belongs to the Auto Scaling group {group}: tag that"
     elif instance.get("InstanceLifecycle") == "spot" and identifier not in lasting:
         obstacle = "is a spot instance that is not persistent, and would be lost"
@@ -97,6 +99,7 @@ def _resource(instance: dict[str, Any], key: str, lasting: set[str]) -> Resource
         said=said,
         tags=tags,
         obstacle=obstacle,
+        owner=owner,
     )
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from common import aws
 from env_scheduler import calls
 from env_scheduler.calls import Culprits
-from env_scheduler.decisions import Kind, Resource, State
+from env_scheduler.decisions import Kind, Owner, Resource, State
 from env_scheduler.marks import MARK
 
 PAGE = 100
@@ -122,6 +122,7 @@ class Databases:
         said = found.get("DBInstanceStatus") or found["Status"]
         odd: State = "odd" if said.startswith(_ODD) else "between"
         cluster = self.noun == "DBCluster"
+        owned_by = None if cluster else found.get("DBClusterIdentifier")
         return Resource(
             kind=self.kind,
             name=found[f"{self.noun}Identifier"].lower(),
@@ -130,6 +131,7 @@ class Databases:
             said=said,
             tags=calls.tags(found.get("TagList", []), key),
             obstacle=_of_cluster(found, world) if cluster else _of_instance(found),
+            owner=Owner("rds_clusters", owned_by.lower()) if owned_by else None,
         )
 
 

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from common import aws
 from env_scheduler import auto_scaling, calls, decisions, ec2, ecs, marks, rds
 from env_scheduler.calls import Culprits
-from env_scheduler.decisions import Deed, Kind, Order, Resource, Step
+from env_scheduler.decisions import Deed, Kind, Order, Owner, Resource, Step
 from env_scheduler.schedules import Boundary, Schedule
 
 # The batch of the calls that take many. A culprit among 50 costs about 11 calls more, and 50 are
@@ -112,8 +112,30 @@ def order_of(due: Boundary, schedule: Schedule) -> Order:
 def look(kind: Kind, selection: Selection) -> Iterator[list[Resource]]:
     """Give everything of a kind that was selected, page by page, nothing twice.
 
-    Raises ClientError in the service's words.
+    What is reached through its owner, which has the tag itself, is not in it. Raises ClientError in
+    the service's words.
     """
+    for page in _selected(kind, selection):
+        reached = _reached({each.owner for each in page if each.owner}, selection)
+        yield [each for each in page if each.owner not in reached]
+
+
+def _reached(owners: set[Owner], selection: Selection) -> set[Owner]:
+    """Return those of the owners that have the tag."""
+    found: set[Owner] = set()
+    for kind in {owner.kind for owner in owners} if selection.value else ():
+        names = [owner.name for owner in owners if owner.kind == kind]
+        try:
+            for page in SERVICES[kind].named(selection.key, names):
+                tagged = [e for e in page if e.tags.get(selection.key) == selection.value]
+                found |= {Owner(kind, each.name) for each in tagged}
+        except ClientError as error:
+            # Their own turn says so; what belongs to them is skipped, with its reason.
+            log.warning("could not look at the owners: %s", error)
+    return found
+
+
+def _selected(kind: Kind, selection: Selection) -> Iterator[list[Resource]]:
     service = SERVICES[kind]
     if selection.value is not None:
         for page in service.pages(selection.key, selection.value):

@@ -13,12 +13,13 @@ from io import BytesIO
 import pytest
 import requests
 
+import build
 import lifecycle
 from stack import ROOT, SECRET_PREFIX
 from tests.e2e.conftest import PREFIX
 from tests.support import until
 
-FUNCTIONS = ("cloudwatch_to_mackerel", "cloudwatch_to_slack", "db_to_cloudwatch")
+FUNCTIONS = build.functions()
 EVERY_MINUTE = ("cloudwatch_to_mackerel", "db_to_cloudwatch")
 BY_HAND = {
     "environment": "local",
