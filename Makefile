@@ -1,7 +1,7 @@
 # Thin lines over terraform, lambroll, pytest and the scripts. `make` prints what there is.
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
-	secret phone-key test test-unit lint lock bench clean guard ready
+	secret phone-key phone-url test test-unit lint lock bench clean guard ready
 
 ENV ?= local
 FUNCTION ?=
@@ -61,7 +61,9 @@ rollback: guard ready ## put FUNCTION back to its version before
 logs: ready ## the last MINUTES=10 of the functions' logs
 	@$(PYTHON) scripts/logs.py $(ENV) $(MINUTES) $(FUNCTION)
 phone-key: ready ## show the API key of a CALLER=… of the phone escalation
-	@$(PYTHON) scripts/api_key.py $(ENV) "$(CALLER)"
+	@$(PYTHON) scripts/phone_api.py $(ENV) key "$(CALLER)"
+phone-url: ready ## show where the phone escalation is reached
+	@$(PYTHON) scripts/phone_api.py $(ENV) url
 secret: guard ready ## fill the secret NAME=… from standard input
 	@$(PYTHON) scripts/secret.py $(ENV) $(NAME)
 

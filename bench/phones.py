@@ -8,8 +8,7 @@ from typing import Any
 
 import requests
 
-import api_key
-import environment
+import phone_api
 import up
 from stack import Stack
 
@@ -28,8 +27,8 @@ MEMBER = (
 
 def run(stack: Stack) -> list[tuple[str, str]]:
     up.up(stack)
-    base = environment.outputs("local")["phone_escalation"]["base_url"]
-    headers = {"x-api-key": api_key.key("local", "zabbix")}
+    base = phone_api.url("local")
+    headers = {"x-api-key": phone_api.key("local", "zabbix")}
     names = count(1)
 
     def group() -> tuple[str, str]:

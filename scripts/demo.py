@@ -8,9 +8,9 @@ from typing import Any
 
 import requests
 
-import api_key
 import deploy
 import environment
+import phone_api
 import secret
 import seed
 import up
@@ -81,11 +81,10 @@ def call(function: str, event: str, shell: dict[str, str]) -> Answer:
 
 def phone(group: str, message: str, *variables: str) -> dict[str, Any]:
     """Have a group phoned, as a monitoring system would; returns what the API told."""
-    base = environment.outputs("local")["phone_escalation"]["base_url"]
     answer = requests.post(
-        f"{base}/phonecall/{group}",
+        f"{phone_api.url('local')}/phonecall/{group}",
         json={"messageId": message, "variableMessage": variables},
-        headers={"x-api-key": api_key.key("local", "zabbix")},
+        headers={"x-api-key": phone_api.key("local", "zabbix")},
         timeout=30,
     )
     if answer.status_code != requests.codes.accepted:
@@ -96,7 +95,7 @@ def phone(group: str, message: str, *variables: str) -> dict[str, Any]:
 
 def where_it_stands(told: dict[str, Any], patience: float = 20) -> dict[str, Any]:
     """Wait until an escalation is over, and return where it stands."""
-    headers = {"x-api-key": api_key.key("local", "zabbix")}
+    headers = {"x-api-key": phone_api.key("local", "zabbix")}
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         standing: dict[str, Any] = requests.get(
