@@ -146,7 +146,11 @@ def test_a_person_who_is_late_is_told(server, hook, look):
     page = look(server)
     dial(server, hook)
     expect(button(page, "answer")).to_be_visible()
-    page.route(f"{server.url}/", lambda route: route.fulfill(status=304))  # no news
+    # No news, once what was asked for before is there.
+    with page.expect_request(f"{server.url}/"):
+        page.route(f"{server.url}/", lambda route: route.fulfill(status=304))
+    with page.expect_request(f"{server.url}/"):
+        pass
     act(server, "decline")
     button(page, "answer").click()
     expect(page.locator("#phones-words")).to_have_text(f"{AOI} does not ring")
