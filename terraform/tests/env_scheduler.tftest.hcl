@@ -18,25 +18,6 @@ override_resource {
   override_during = plan
 }
 
-variables {
-  environment   = "staging"
-  vpc_endpoints = true
-  network       = { vpc_id = "vpc-1", subnet_ids = ["subnet-1"], route_table_ids = ["rtb-1"] }
-  database = {
-    host              = "db.example.com"
-    name              = "myapp"
-    user              = "mimamori"
-    ca                = "off"
-    security_group_id = "sg-1"
-  }
-  cognito                = { user_pool_id = "ap-northeast-1_A", client_id = "1" }
-  cloudwatch_to_mackerel = { schedules = {} }
-  cloudwatch_to_slack    = { schedules = {} }
-  db_to_cloudwatch       = { schedules = {} }
-  phone_escalation       = { env_type = "verification", callers = {} }
-  env_scheduler          = { schedules = { night = { tag = "night" } } }
-}
-
 run "the_default_stops_on_weekdays_at_nine_in_the_evening" {
   command = plan
 

@@ -1,24 +1,4 @@
 # Runs on variables.tf alone: what is refused needs no provider.
-variables {
-  environment   = "staging"
-  vpc_endpoints = true
-  network       = { vpc_id = "vpc-1", subnet_ids = ["subnet-1"], route_table_ids = ["rtb-1"] }
-  database = {
-    host              = "db.example.com"
-    port              = 3306
-    name              = "myapp"
-    user              = "mimamori"
-    ca                = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-    security_group_id = "sg-1"
-  }
-  cognito                = { user_pool_id = "ap-northeast-1_A", client_id = "1" }
-  cloudwatch_to_mackerel = { schedules = {}, parameters = { QUEUE = "jobs" } }
-  cloudwatch_to_slack    = { schedules = {} }
-  db_to_cloudwatch       = { schedules = {} }
-  env_scheduler          = { schedules = {} }
-  phone_escalation       = { env_type = "verification", callers = {} }
-}
-
 run "refuses_what_is_no_aws_id" {
   command = plan
 
