@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "ap-northeast-1",
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    "MOTO_RDS_SNAPSHOT_LIMIT": "100000",
 }
 
 
