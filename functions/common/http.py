@@ -27,9 +27,9 @@ class Unavailable(Exception):
 class Http:
     """Calls of one service, until a deadline (of time.monotonic)."""
 
-    def __init__(self, service: str, *, deadline: float) -> None:
-        """Prepare; `service` is its name in errors."""
-        self._service, self._deadline = service, deadline
+    def __init__(self, service: str, *, deadline: float, hidden: str | None = None) -> None:
+        """Prepare; `service` is its name in errors, `hidden` a part of addresses that is not."""
+        self._service, self._deadline, self._hidden = service, deadline, hidden
         self._session = requests.Session()
 
     def request(
@@ -51,15 +51,18 @@ class Http:
         )
         return again(self._once, method, url, fields)
 
+    def _shown(self, url: str) -> str:
+        return url.replace(self._hidden, "…") if self._hidden else url
+
     def _once(self, method: str, url: str, fields: dict[str, Any]) -> requests.Response:
-        what = f"{self._service}: {method} {url}"
+        what = f"{self._service}: {method} {self._shown(url)}"
         left = max(1, min(10, self._deadline - monotonic()))
         try:
             response = self._session.request(
                 method, url, timeout=(3, left), allow_redirects=False, **fields
             )
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise Unavailable(f"{what}: {error}", unheard=_unheard(error)) from error
+            raise Unavailable(f"{what}: {_reason(error)}", unheard=_unheard(error)) from error
         if response.status_code == _BUSY or response.status_code in _FAILING:
             raise Unavailable(
                 f"{what}: {words(response)}",
@@ -74,10 +77,15 @@ def words(response: requests.Response) -> str:
     return f"HTTP {response.status_code} {response.text[:500]}"
 
 
+def _reason(error: requests.RequestException) -> object:
+    # requests wraps urllib3's error, whose reason tells a refused connection from a broken one, and
+    # does not show the address with its query.
+    return getattr(error.args[0], "reason", None) or error if error.args else error
+
+
 def _unheard(error: requests.RequestException) -> bool:
-    # requests wraps urllib3's error, whose reason tells a refused connection from a broken one.
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
+    connected = not isinstance(_reason(error), NewConnectionError)
+    return isinstance(error, requests.ConnectTimeout) or not connected
 
 
 def _worth_it(error: BaseException, *, repeatable: bool) -> bool:

@@ -40,8 +40,11 @@ def look_after(token: str, context: Any) -> list[str]:
         return []
     done: list[str] = []
     errors: list[Exception] = []
+    actions = rotation.todo(session.rotation, now)
+    if not actions:
+        return []
     hand = _Hand(session, context)
-    for action in rotation.todo(session.rotation, now):
+    for action in actions:
         said = f"{action.deed} {action.attempt or ''}".strip()
         try:
             hand.act(action)
@@ -63,7 +66,7 @@ class _Hand:
         names = {"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"}
         if session.slack_channel:
             names.add("SLACK_BOT_TOKEN")
-        self._settings = parameters.read(parameters.path(None, None), names)
+        self._settings = parameters.remembered(parameters.path(None, None), names)
 
     def act(self, action: Action) -> None:
         if action.deed == "report":
@@ -121,6 +124,7 @@ class _Hand:
             self._adopt(twilio, attempt)
         else:
             log.info("dialled", extra={"group": group, "attempt": number, "call": sid})
+            store.own(sid, self._session)
             self._is_calling(twilio, number, sid)
 
     def _is_calling(self, twilio: Twilio, number: int, sid: str) -> None:
@@ -137,12 +141,14 @@ class _Hand:
         is done to it.
         """
         run = self._session.rotation
-        found = twilio.find(
+        calls = twilio.find(
             self._number(attempt.number),
             caller=self._session.caller,
             since=attempt.began_at,
             known={one.sid for one in run.attempts if one.sid},
         )
+        # Another escalation may phone the same person.
+        found = next((call for call in calls if store.own(call[0], self._session)), None)
         if found is None:
             return False
         sid, status = found
@@ -159,6 +165,9 @@ class _Hand:
         """Ask Twilio what became of a call of which no last word came."""
         sid = attempt.sid or ""
         status = self._twilio.status(sid)
+        if status == "queued":
+            # Twilio makes one call a second, unless it is asked to make more.
+            self._change(lambda run, now: rotation.queued(run, attempt.number, now))
         told = self._change(lambda run, now: rotation.status(run, attempt.number, sid, status, now))
         still = told and rotation.todo(told[1].rotation, int(time.time()))
         if still and Action("check", attempt.number) in still:
@@ -166,7 +175,8 @@ class _Hand:
             self._change(lambda run, now: rotation.ended(run, attempt.number, "stuck", now, status))
 
     def _hang_up(self, attempt: Attempt) -> None:
-        self._twilio.hang_up(attempt.sid or "")
+        # Who has just picked up hears who was first.
+        self._twilio.withdraw(attempt.sid or "")
         self._change(lambda run, now: rotation.ended(run, attempt.number, "withdrawn", now))
 
     def _report(self) -> None:
@@ -184,19 +194,16 @@ class _Hand:
                 "attempts": len(run.attempts),
             },
         )
-        ended_at = datetime.fromtimestamp(run.ended_at or session.started_at, UTC)
-        aws.client("cloudwatch").put_metric_data(
-            Namespace=NAMESPACE,
-            MetricData=[
-                {
-                    "MetricName": "PhoneEscalationExhausted",
-                    "Dimensions": [{"Name": "Group", "Value": session.group_id}],
-                    "Timestamp": ended_at,
-                    "Value": 1,
-                    "Unit": "Count",
-                }
-            ],
-        )
+        datum = {
+            "MetricName": "PhoneEscalationExhausted",
+            "Timestamp": datetime.fromtimestamp(run.ended_at or session.started_at, UTC),
+            "Value": 1,
+            "Unit": "Count",
+        }
+        group = [{"Name": "Group", "Value": session.group_id}]
+        # Without a dimension, too: one alarm is enough for all groups.
+        data = [datum, datum | {"Dimensions": group}]
+        aws.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data)
         if session.slack_channel:
             zone = ZoneInfo(os.environ["TIMEZONE"])
             slack = Slack(self._settings["SLACK_BOT_TOKEN"], deadline=self._deadline)

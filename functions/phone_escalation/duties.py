@@ -21,9 +21,6 @@ from phone_escalation.roster import Roster
 KEPT = "roster"
 SECONDS = 5
 MOST_ROWS = 5000
-# Alerts come in storms, and SSM answers 40 requests a second: where the database is, is remembered
-# for so many seconds.
-FRESH = 60
 
 log = logging.getLogger(__name__)
 
@@ -43,27 +40,19 @@ def read(now: int) -> Roster:
     Where the database cannot be read, return the copy: an escalation is often about just that.
     Raises Unreadable where there is none, and ParameterError.
     """
-    settings = _settings(now)
     try:
-        roster = _from_database(settings, local(now))
+        roster = fresh(now)
     except pymysql.MySQLError as error:
-        _warm.clear()
-        log.warning("the database cannot be read, using the copy of the roster: %s", error)
         return _copy(error)
     _keep(roster, now)
     return roster
 
 
-_warm: dict[str, tuple[int, mysql.Settings]] = {}
-
-
-def _settings(now: int) -> mysql.Settings:
+def fresh(now: int) -> Roster:
+    """Read the rows from the database itself. Raises pymysql.MySQLError and ParameterError."""
     path = parameters.path(None, None)
-    read_at, settings = _warm.get(path, (0, None))
-    if settings is None or now - read_at >= FRESH:
-        settings = mysql.Settings.of(parameters.read(path, mysql.PARAMETERS))
-        _warm[path] = now, settings
-    return settings
+    settings = mysql.Settings.of(parameters.remembered(path, mysql.PARAMETERS))
+    return _from_database(settings, local(now))
 
 
 def _from_database(settings: mysql.Settings, time: datetime) -> Roster:
@@ -96,6 +85,8 @@ def _copy(error: Exception) -> Roster:
     item = store.get(KEPT)
     if item is None:
         raise Unreadable(f"the database cannot be read: {error}") from error
+    read_at = local(item["read_at"])
+    log.error("the database cannot be read, using the rows as of %s: %s", read_at, str(error))
     return _roster(json.loads(zlib.decompress(bytes(item["rows"]))))
 
 

@@ -38,7 +38,9 @@ class Alert:
     def variables(self) -> list[str]:
         """The variables, as a list."""
         given = self.variableMessage
-        return [given] if isinstance(given, str) else given
+        several = [given] if isinstance(given, str) else given
+        # A text that was cut may end in half a character.
+        return [one.encode("utf-8", "replace").decode() for one in several]
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         return _alarms(event["Records"], now)
     if "check" in event:
         parse(Check, event)
-        roster = duties.read(now)
+        # Not the copy: it is the tables that are checked.
+        roster = duties.fresh(now)
         failures.raise_for(problems(roster), tried=sum(1 for _ in roster.keyed()))
         return {"checked": sum(1 for _ in roster.keyed())}
     call = parse(Call, event)
@@ -90,6 +93,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 def _api(request: Request) -> Answer:
     now = int(time.time())
     group_id = request.path["groupId"]
+    require(ID.fullmatch(group_id), "groupId", group_id, "letters, digits, _ -")
     if request.method == "GET":
         session = store.load(request.only("token"), now, group_id)
         if session is None:
@@ -120,7 +124,7 @@ def _fields(request: Request) -> dict[str, Any]:
     if request.body.strip():
         try:
             found = json.loads(request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidEvent("body: takes a JSON object") from None
         require(isinstance(found, dict), "body", found, "a JSON object")
     query: dict[str, Any] = dict(request.query)

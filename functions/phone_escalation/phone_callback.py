@@ -51,12 +51,13 @@ def _webhook(request: Request) -> Answer:
     number = int(cont) if re.fullmatch(r"[1-9][0-9]{0,3}", cont) else 0
     address = addresses.of(group_id, number, token, step)
     given = request.headers.get("x-twilio-signature", "")
-    if step not in ("0", "1", "2", addresses.STATUS) or not signed(
-        given, _tokens(), address, fields
-    ):
+    known = given and step in ("0", "1", "2", addresses.STATUS)
+    if not known or not signed(given, _tokens(), address, fields):
         raise Refusal(403, "Forbidden")
     said = dict(fields)
     sid = said.get("CallSid", "")
+    if not sid:
+        raise Refusal(400, "CallSid: missing")
     if step == addresses.STATUS:
         status = said.get("CallStatus", "")
         changed = store.change(
@@ -92,7 +93,7 @@ def _known(changed: tuple[Session, Session] | None, number: int) -> Session:
 def _tokens() -> list[str]:
     """Return the auth tokens that may sign: the one, and the other while one replaces the other."""
     names = ("TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN_SECONDARY")
-    settings = parameters.read(parameters.path(None, None), names)
+    settings = parameters.remembered(parameters.path(None, None), names)
     tokens = [settings[names[0]]]
     with suppress(ParameterError):  # most of the time there is none
         tokens.append(settings[names[1]])

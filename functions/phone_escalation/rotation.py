@@ -159,6 +159,14 @@ def held_up(rotation: Rotation, number: int, detail: str, now: int) -> Rotation:
     return _exhaust(_put(rotation, _ended(attempt, "unreachable", now, detail)), now)
 
 
+def queued(rotation: Rotation, number: int, now: int) -> Rotation:
+    """Wait for a call that Twilio has not begun yet, within limits."""
+    attempt = rotation.attempt(number)
+    if attempt is None or attempt.phase != "ringing" or now - attempt.began_at > PATIENCE:
+        return rotation
+    return _put(rotation, replace(attempt, due_at=now + PAUSE))
+
+
 def answered(rotation: Rotation, number: int, sid: str, now: int) -> Rotation:
     """Give somebody, or something, that took the call time for a key."""
     attempt = rotation.attempt(number)
@@ -289,7 +297,10 @@ def _next(rotation: Rotation, now: int) -> Rotation:
         turn = sum(not attempt.again for attempt in rotation.attempts)
         if turn >= rotation.rounds * len(rotation.members):
             return _exhaust(rotation, now)
-        following = Attempt(number, turn % len(rotation.members), began_at=now, due_at=now)
+        # Who was busy may be on the phone about another alert: a new round gives them a minute.
+        busy = any(attempt.outcome == "busy" for attempt in rotation.attempts)
+        pause = PAUSE if busy and turn % len(rotation.members) == 0 else 0
+        following = Attempt(number, turn % len(rotation.members), began_at=now, due_at=now + pause)
     return replace(rotation, attempts=(*rotation.attempts, following))
 
 

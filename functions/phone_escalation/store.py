@@ -1,7 +1,8 @@
 """Sessions in DynamoDB: one item an escalation, every change a conditional write.
 
 Beside them lie, under keys of their own, which escalation a group's message belongs to
-(`bundle#…`), how many a group had in an hour (`throttle#…`), and the last roster that was read.
+(`bundle#…`), how many a group had in an hour (`throttle#…`), whose a call is (`call#…`), and the
+last roster that was read.
 """
 
 import os
@@ -67,8 +68,8 @@ def open_or_join(new: Session, most_an_hour: int) -> tuple[Session, bool]:
     """Join the escalation that the same alert of the group has, or make `new` it.
 
     Returns the session, and whether it was joined. An alert joins an escalation that is still
-    calling, or one acknowledged that began less than its `bundle_seconds` ago; where nobody
-    answered, people are phoned anew. Of many at once one opens, the others join. Raises Throttled.
+    calling, or one acknowledged less than its `bundle_seconds` ago; where nobody answered, people
+    are phoned anew. Of many at once one opens, the others join. Raises Throttled.
     """
     bundle = f"bundle#{new.env_type}#{new.group_id}#{new.message_id}"
     for _ in range(TRIES):
@@ -83,6 +84,25 @@ def open_or_join(new: Session, most_an_hour: int) -> tuple[Session, bool]:
         if _open(new, bundle, earlier, most_an_hour):
             return new, False
     raise Contended(f"{bundle} changed {TRIES} times meanwhile")
+
+
+def own(sid: str, session: Session) -> bool:
+    """Claim a call for a session: False where it is another session's."""
+    dynamodb = aws.client("dynamodb")
+    try:
+        dynamodb.update_item(
+            TableName=_table(),
+            Key=_values({"token": f"call#{sid}"}),
+            UpdateExpression="SET #session = :mine, expires_at = :expires",
+            ConditionExpression="attribute_not_exists(#session) OR #session = :mine",
+            ExpressionAttributeNames={"#session": "session"},
+            ExpressionAttributeValues=_values(
+                {":mine": session.token, ":expires": session.expires_at}
+            ),
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
 
 
 def overdue(now: int) -> list[str]:
@@ -136,9 +156,11 @@ def _item(session: Session, now: int) -> dict[str, Any]:
 def _replace(session: Session, now: int) -> bool:
     """Write what a change changes, and nothing that alerts which join do."""
     item = _item(session, now)
-    changing = ("rotation", "state", "version", "sweep", "due_at", "act")
+    if session.rotation.state == "acknowledged" and session.rotation.ended_at:
+        item["bundle_until"] = session.rotation.ended_at + session.bundle_seconds
+    changing = ("rotation", "state", "version", "sweep", "due_at", "act", "bundle_until")
     sets = {name: item[name] for name in changing if name in item}
-    removes = [name for name in changing if name not in item]
+    removes = [name for name in ("sweep", "due_at", "act") if name not in item]
     update = "SET " + ", ".join(f"#{name} = :{name}" for name in sets)
     if removes:
         update += " REMOVE " + ", ".join(f"#{name}" for name in removes)
@@ -149,7 +171,7 @@ def _replace(session: Session, now: int) -> bool:
             Key=_values({"token": session.token}),
             UpdateExpression=update,
             ConditionExpression="#version = :read",
-            ExpressionAttributeNames={f"#{name}": name for name in changing},
+            ExpressionAttributeNames={f"#{name}": name for name in (*sets, *removes)},
             ExpressionAttributeValues=_values(
                 {f":{name}": value for name, value in sets.items()} | {":read": session.version - 1}
             ),

@@ -4,7 +4,8 @@ https://www.twilio.com/docs/voice/api/call-resource
 """
 
 import os
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,6 +16,8 @@ from common.http import Http, Unavailable, words
 
 # No call lasts longer than this, in seconds: a forgotten handset costs money.
 TIME_LIMIT = 600
+
+_NUMBER = re.compile(r"\+?[0-9]{7,15}")
 
 # A call is looked for from so many seconds before it was asked for: clocks differ.
 SKEW = 5
@@ -44,7 +47,7 @@ class Twilio:
         base = os.environ.get("TWILIO_API_BASE", "https://api.twilio.com")
         self._calls = f"{base}/2010-04-01/Accounts/{sid}/Calls"
         self._auth = (sid, token)
-        self._http = Http("Twilio", deadline=deadline)
+        self._http = Http("Twilio", deadline=deadline, hidden=sid)
 
     def call(self, to: str, *, caller: str, timeout: int, url: str, status_callback: str) -> str:
         """Call a number and return the call's SID. Numbers are in E.164, `timeout` in seconds.
@@ -68,8 +71,8 @@ class Twilio:
 
     def find(
         self, to: str, *, caller: str, since: int, known: Collection[str]
-    ) -> tuple[str, str] | None:
-        """Look for a call made since an epoch second; return its SID and status, or None.
+    ) -> Iterator[tuple[str, str]]:
+        """Look for calls made since an epoch second; give their SIDs and status, newest first.
 
         `known` are the SIDs of other attempts. Raises TwilioError.
         """
@@ -79,17 +82,23 @@ class Twilio:
         for call in calls:
             made = call["date_created"] and parsedate_to_datetime(call["date_created"])
             if call["sid"] not in known and (not made or made.timestamp() >= since - SKEW):
-                return str(call["sid"]), str(call["status"])
-        return None
+                yield str(call["sid"]), str(call["status"])
 
     def status(self, sid: str) -> str:
         """Return the status of a call. Raises TwilioError."""
         return str(self._answer("GET", f"{self._calls}/{sid}.json")["status"])
 
+    def withdraw(self, sid: str) -> None:
+        """End a call that nobody has answered; another one goes on. Raises TwilioError."""
+        self._end(sid, "canceled")
+
     def hang_up(self, sid: str) -> None:
-        """End a call; Twilio's refusal to end what is over is no error. Raises TwilioError."""
+        """End a call, whatever it is doing; one that is over is no error. Raises TwilioError."""
+        self._end(sid, "completed")
+
+    def _end(self, sid: str, status: str) -> None:
         with suppress(Refused):
-            self._answer("POST", f"{self._calls}/{sid}.json", data={"Status": "completed"})
+            self._answer("POST", f"{self._calls}/{sid}.json", data={"Status": status})
 
     def _answer(self, method: str, url: str, **fields: Any) -> Mapping[str, Any]:
         try:
@@ -108,6 +117,8 @@ def _words(answer: requests.Response) -> str:
     """Return Twilio's own words: `{"code", "message", …}`."""
     try:
         said = answer.json()
-        return f"Twilio: HTTP {answer.status_code} {said['code']} {said['message']}"
+        # Twilio repeats the number, which is a person's.
+        message = _NUMBER.sub("…", str(said["message"]))
+        return f"Twilio: HTTP {answer.status_code} {said['code']} {message}"
     except (ValueError, KeyError, TypeError):
         return f"Twilio: {words(answer)}"

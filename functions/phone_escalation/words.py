@@ -120,7 +120,8 @@ def of_alarm(alarm: Mapping[str, Any]) -> dict[Language, str]:
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-sns.html
     """
-    trigger = alarm.get("Trigger") or {}
+    trigger = alarm.get("Trigger")
+    trigger = trigger if isinstance(trigger, dict) else {}
     # AWS writes name and value, others Name and Value.
     dimensions = [
         {key.lower(): value for key, value in one.items()}

@@ -192,6 +192,15 @@ def test_another_call_is_not_taken_for_ones_own(begin, look, twilio, clock, to, 
     assert first(clock).phase == "due"
 
 
+def test_another_escalations_call_to_the_same_phone_is_left_to_it(begin, look, twilio, clock):
+    begin(("claim", 1))
+    theirs = twilio.make(MEMBERS[0].number, CALLER)["sid"]
+    assert store.own(theirs, a_session(token="token-of-another-session"))
+    clock.now += LEASE
+    assert look() == ["look up 1"]
+    assert (first(clock).phase, theirs in twilio.live) == ("due", True)
+
+
 def test_the_call_of_the_attempt_before_is_not_taken_for_this_ones(begin, look, twilio, clock):
     twilio.make(MEMBERS[0].number, CALLER, "busy")
     begin(("claim", 1), ("status", 1, A, "busy"), ("claim", 2))
@@ -225,7 +234,8 @@ RINGING = [("claim", 1), ("dialled", 1, A)]
     ("steps", "wait", "status", "outcome", "asked"),
     [
         (RINGING, 20 + GRACE, "ringing", "stuck", ["status", "hang up"]),
-        (RINGING, 20 + GRACE, "queued", "stuck", ["status", "hang up"]),
+        (RINGING, 20 + GRACE, "queued", None, ["status"]),
+        (RINGING, PATIENCE + 1, "queued", "stuck", ["status", "hang up"]),
         (RINGING, 20 + GRACE, "no-answer", "no answer", ["status"]),
         (RINGING, 20 + GRACE, "in-progress", None, ["status"]),
         ([*RINGING, ("answered", 1, A)], TELLING, "in-progress", "stuck", ["status", "hang up"]),
@@ -305,7 +315,10 @@ EXHAUSTED = [
 
 
 def metric():
-    (found,) = aws.client("cloudwatch").list_metrics(Namespace="Mimamori")["Metrics"]
+    listed = aws.client("cloudwatch").list_metrics(Namespace="Mimamori")["Metrics"]
+    # Once for all groups, once with the group.
+    bare, found = sorted(listed, key=lambda one: len(one["Dimensions"]))
+    assert (bare["MetricName"], bare["Dimensions"]) == (found["MetricName"], [])
     return found["MetricName"], found["Dimensions"]
 
 

@@ -147,13 +147,23 @@ def test_a_bad_request_names_the_field(call, query, body, message):
     ("group", "query", "message"),
     [
         ("web", QUERY, "groupId: got 'web'"),
-        ("a b/%", QUERY, "groupId: got 'a b/%'"),
         ("database", {"messageId": ["x"]}, "messageId: got 'x'"),
     ],
 )
 def test_unknown_groups_and_messages(call, group, query, message):
     status, told, _ = call(query, group=group)
     assert (status, told["message"].startswith(message)) == (404, True)
+
+
+def test_a_group_that_cannot_be_one(call):
+    status, told, _ = call(QUERY, group="a b/%" + "x" * 3000)
+    assert (status, told["message"][:24]) == (400, "groupId: got 'a b/%xxxxx")
+    assert len(told["message"]) < 200
+
+
+def test_half_a_character_rings_all_the_same(call):
+    alert = {"messageId": "disk_full", "variableMessage": ["db-1", "\ud83d"]}
+    assert call(None, json.dumps(alert))[0] == 202
 
 
 def test_tables_that_contradict_themselves(call, database):

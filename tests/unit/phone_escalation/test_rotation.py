@@ -237,3 +237,13 @@ def test_the_report_is_claimed_and_repeated_so_often():
     assert steps.due_at(run) is None
     once = told(started(MEMBERS[:1], rounds=1), *ends(1, "failed"), ("reporting",))
     assert steps.due_at(steps.reported(once)) is None
+
+
+def test_after_a_round_in_which_somebody_was_busy_there_is_a_pause():
+    """They may be on the phone about another alert."""
+    run = started(MEMBERS[:1], rounds=2)
+    for number in (1, 2):
+        run = steps.ended(run, number, "busy", NOW)
+    assert (run.attempts[2].due_at, run.attempts[2].again) == (NOW + PAUSE, False)
+    calm = steps.ended(started(MEMBERS[:1], rounds=2), 1, "no answer", NOW)
+    assert calm.attempts[1].due_at == NOW
