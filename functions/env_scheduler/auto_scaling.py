@@ -1,7 +1,8 @@
 """Auto Scaling groups: zeroed, with their sizes kept in a tag, and given them back.
 
-With min, max and desired at zero no alarm, schedule or policy can wake a group, so its processes
-need not be suspended; the three change in one call, so that nothing is ever half done.
+With min, max and desired at zero no alarm or policy can wake a group, so its processes need not be
+suspended; the three change in one call, so that nothing is ever half done. Scheduled actions of a
+group's own set these sizes themselves, and would still wake it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -87,13 +88,14 @@ def _listed(key: str, page_size: int, **wanted: Any) -> Iterator[list[Resource]]
 
 def _resource(group: dict[str, Any], key: str) -> Resource:
     size = {"min": group["MinSize"], "max": group["MaxSize"], "desired": group["DesiredCapacity"]}
+    tags = calls.tags(group.get("Tags", []), key)
     deleting = group.get("Status") == "Delete in progress"
     return Resource(
         kind="auto_scaling_groups",
         name=group["AutoScalingGroupName"],
         ref=group["AutoScalingGroupName"],
-        state="odd" if deleting else "on" if any(size.values()) else "off",
+        state="odd" if deleting else calls.state(size, tags),
         said="being deleted" if deleting else marks.size_text(size),
-        tags=calls.tags(group.get("Tags", []), key),
+        tags=tags,
         size=size,
     )

@@ -1,6 +1,6 @@
 """What the services' modules share: which errors pass by themselves, and acts side by side."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -8,8 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from common import aws
 from env_scheduler import marks
-from env_scheduler.decisions import Resource
-from env_scheduler.marks import KEEP, MARK, SIZE
+from env_scheduler.decisions import Resource, State
+from env_scheduler.marks import KEEP, MARK, SIZE, Size
 
 AT_A_TIME = 8
 T = TypeVar("T")
@@ -41,8 +41,9 @@ THROTTLING = (
     "InternalFailure",
     "ServerException",
 )
-# The role, or the key, and nothing in the batch.
-FORBIDDEN = ("UnauthorizedOperation", "AuthFailure", "AccessDenied", "ExpiredToken")
+# The role, or the key, and nothing in the batch. EC2's UnauthorizedOperation is not among them: the
+# policy looks at each item's tags.
+FORBIDDEN = ("AuthFailure", "AccessDenied", "ExpiredToken")
 # Somebody, or AWS, was at it between the listing and the act.
 RACES = (
     "IncorrectInstanceState",
@@ -107,9 +108,24 @@ def tags(listed: Iterable[dict[str, Any]], key: str, *, name: str = "Key") -> di
 def unsaved(resource: Resource) -> str | None:
     """Return the value that the tag of sizes must get before anything is zeroed; None: it is there.
 
-    Of something half suspended only the rest is known, so what was saved stays.
+    Of something half suspended only the rest is known, so what was saved stays; likewise where
+    nothing runs now, and the last that happened to it was no start of ours.
     """
-    if resource.size is None or resource.state == "half":
+    if resource.size is None:
         return None
-    text = marks.size_text(resource.size)
+    saved, mark = marks.size(resource.tags), marks.read(resource.tags)
+    started = mark and mark.what == "started"
+    if saved and (resource.state == "half" or not (resource.size["desired"] or started)):
+        return None
+    known = {"desired": resource.size["desired"]} if resource.state == "half" else resource.size
+    text = marks.size_text(known)
     return None if resource.tags.get(SIZE) == text else text
+
+
+def state(size: Size, tags: Mapping[str, str]) -> State:
+    """Return the state of something with sizes: room without tasks, while asleep, is half of it."""
+    mark = marks.read(tags)
+    asleep = mark and mark.what == "suspended" and marks.size(tags)
+    if asleep and not size["desired"] and any(size.values()):
+        return "half"
+    return "on" if any(size.values()) else "off"

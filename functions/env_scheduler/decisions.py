@@ -21,7 +21,8 @@ START: tuple[Kind, ...] = (
 )
 ORDER: dict[Action, tuple[Kind, ...]] = {"start": START, "suspend": START[::-1]}
 
-# `half`: the first of two steps was done. `between`: AWS is at it. `odd`: none of these.
+# `half`: the first of two steps was done, or what sleeps has room again. `between`: AWS is at it.
+# `odd`: none of these.
 State = Literal["on", "off", "half", "between", "odd"]
 # `note`: it is as it should be, or as a person wants it, which is to be remembered.
 Deed = Literal["suspend", "start", "note", "leave", "skip", "wait"]
@@ -114,16 +115,17 @@ def _held(resource: Resource, order: Order, now: datetime) -> tuple[Deed, str] |
     text = resource.tags.get(marks.KEEP)
     if text is None or order.action == "start" or resource.state == "off":
         return None
-    until = _time(text)
+    until = kept_until(resource)
     if until is None:
         takes = "takes a time with its zone such as 2026-12-01T02:00+09:00"
         return "skip", f"{marks.KEEP}: got {text!r}, {takes}"
     return ("leave", f"{marks.KEEP} {text}") if now < until else None
 
 
-def _time(text: str) -> datetime | None:
+def kept_until(resource: Resource) -> datetime | None:
+    """Return until when a person wants a resource on; None without a time that can be read."""
     try:
-        found = datetime.fromisoformat(text.strip())
+        found = datetime.fromisoformat(resource.tags.get(marks.KEEP, "").strip())
     except ValueError:
         return None
     return found if found.tzinfo else None
@@ -142,25 +144,44 @@ def _as_it_should_be(resource: Resource, order: Order, mark: Mark | None, now: d
 def _suspend(
     resource: Resource, order: Order, mark: Mark | None, now: datetime, *, restarted: bool
 ) -> tuple[Deed, str]:
-    since = f"{order.time.astimezone(order.zone):%Y-%m-%d %H:%M %Z}"
     if order.by_hand:
         return "suspend", "by hand"
-    if resource.state == "half":
-        return "suspend", "was suspended in part"
+    if _overstays(resource, order, mark, now):
+        return "suspend", f"{marks.KEEP} {resource.tags[marks.KEEP]} is over"
     if mark and mark.time >= order.time:
-        began = suspicious(resource, order)
-        if began and (restarted or now - began >= marks.LONGEST_SLEEP):
-            return "suspend", "AWS started it again after 7 days"
-        known = mark.what != "suspended"
-        return (
-            "leave" if known else "note",
-            "was started by hand: stays on until the next boundary",
-        )
-    by_hand = mark and mark.what != "suspended" and mark.time >= order.time - LAST_HOUR
+        return _raised(resource, order, mark, now, restarted=restarted)
+    half = resource.state == "half"
+    if mark is None and not half:
+        return "note", "is new to the schedule: stays on until the next boundary"
+    by_hand = mark and not half and mark.what != "suspended" and mark.time >= order.time - LAST_HOUR
     if by_hand and now < order.time + order.grace:
         until = (order.time + order.grace).astimezone(order.zone)
         return "leave", f"was started by hand just before: stays on until {until:%H:%M %Z}"
-    return "suspend", f"should be off since {since}"
+    since = f"{order.time.astimezone(order.zone):%Y-%m-%d %H:%M %Z}"
+    return "suspend", "was suspended in part" if half else f"should be off since {since}"
+
+
+def _raised(
+    resource: Resource, order: Order, mark: Mark, now: datetime, *, restarted: bool
+) -> tuple[Deed, str]:
+    """Return what becomes of something that was settled since the boundary, and is not off."""
+    if resource.state == "half" and resource.size and not resource.size["desired"]:
+        # Nothing runs in it, and the next start gives back what was saved.
+        return "leave", "has room again, and nothing in it"
+    began = suspicious(resource, order)
+    if began and (restarted or now - began >= marks.LONGEST_SLEEP):
+        return "suspend", "AWS started it again after 7 days"
+    known = mark.what != "suspended"
+    return "leave" if known else "note", "was started by hand: stays on until the next boundary"
+
+
+def _overstays(resource: Resource, order: Order, mark: Mark | None, now: datetime) -> bool:
+    """Tell whether it is on only for a person's tag whose time came since the boundary."""
+    until = kept_until(resource)
+    if until is None or not order.time <= until <= now:
+        return False
+    # What was settled after that is on for another reason.
+    return mark is None or (mark.since or mark.time) < until
 
 
 def _start(resource: Resource, order: Order, mark: Mark | None) -> tuple[Deed, str]:
@@ -168,8 +189,10 @@ def _start(resource: Resource, order: Order, mark: Mark | None) -> tuple[Deed, s
         return "skip", f"its size is not known: give it the tag {marks.SIZE}, or start it by hand"
     if order.by_hand:
         return "start", "by hand"
+    if mark and mark.time >= order.time:
+        if resource.state == "half":
+            return "leave", "was changed by hand: stays so until the next boundary"
+        return "leave", "was stopped by hand: stays off until the next boundary"
     if resource.state == "half":
         return "start", "was started in part"
-    if mark and mark.time >= order.time:
-        return "leave", "was stopped by hand: stays off until the next boundary"
     return "start", f"should be on since {order.time.astimezone(order.zone):%Y-%m-%d %H:%M %Z}"

@@ -57,12 +57,15 @@ def suspend(resources: Sequence[Resource]) -> Culprits:
 
 
 def start(resources: Sequence[Resource]) -> Culprits:
-    """Give back the tasks, then the room."""
+    """Give back the tasks, then the room; the room first where there is some: see calls.state."""
 
     def act(service: Resource) -> None:
-        size = marks.size(service.tags) or {}
+        size, now = marks.size(service.tags) or {}, service.size or {}
+        bounded = "max" in now and {"min", "max"} <= size.keys()
+        if bounded and now["max"]:
+            _bound(service, size)
         _set(service, size.get("desired", 0))
-        if "max" in size and "max" in (service.size or {}):
+        if bounded and not now["max"]:
             _bound(service, size)
 
     return calls.one_by_one(resources, act)
@@ -130,17 +133,16 @@ def _bounds(names: Sequence[str]) -> dict[str, Size]:
 
 def _resource(service: dict[str, Any], key: str, bounds: Size) -> Resource:
     size = bounds | {"desired": service["desiredCount"]}
-    state: Any = "on" if any(size.values()) else "off"
-    if size["desired"] and size.get("max") == 0:
-        state = "half"
+    tags = calls.tags(service.get("tags", []), key, name="key")
+    half = size["desired"] and size.get("max") == 0
     daemon = service.get("schedulingStrategy") == "DAEMON"
     return Resource(
         kind="ecs_services",
         name=_name(service),
         ref=service["serviceArn"],
-        state=state,
+        state="half" if half else calls.state(size, tags),
         said=f"{marks.size_text(size)} running={service['runningCount']}",
-        tags=calls.tags(service.get("tags", []), key, name="key"),
+        tags=tags,
         obstacle="runs one task on each machine, and goes with them" if daemon else None,
         size=size,
     )

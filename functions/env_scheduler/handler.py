@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 from common import aws, failures, logs, parameters
 from common.events import parse, require
-from common.slack import Slack
+from common.slack import Slack, SlackError
 from env_scheduler import run, schedules, status, words
 from env_scheduler.decisions import ORDER, START, Kind, Order
 from env_scheduler.run import How, Selection, Tally
@@ -54,7 +55,8 @@ class Event:
     `schedule`, `targets` and `tag` choose; without any, all that has the tag `office-hours`.
     `boundary` is what a reconcile gives the state machine: without it, it is by hand and now.
     `reporting`: what failed is raised as an error, or (`data`) only returned, for a Choice to read.
-    `of` says which action is planned or summed up; `changed_before` is what an earlier try changed.
+    `of` says which action is planned or summed up; `changed_before` is what an earlier try changed;
+    `again`: the boundary was run before, so that people hear of it only where something changed.
     """
 
     action: Literal["reconcile", "suspend", "start", "status", "plan", "summary"] = "reconcile"
@@ -67,6 +69,7 @@ class Event:
     dry_run: bool = False
     reporting: Literal["errors", "data"] = "errors"
     changed_before: int = 0
+    again: bool = False
     results: list[dict[str, Any]] = field(default_factory=list)
     channel: str | None = None
     language: Language = "ja"
@@ -93,8 +96,7 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     - `status`: what is on, off, in between, and when that changes; nothing is touched.
     - `plan`, `summary`: the state machine's first and last step.
 
-    Raises InvalidEvent; RunFailed naming each resource that failed, the others being done;
-    SlackError where the summary could not be posted.
+    Raises InvalidEvent; RunFailed naming each resource that failed, the others being done.
     """
     request = parse(Event, event)
     deadline = monotonic() + context.get_remaining_time_in_millis() / 1000
@@ -147,6 +149,8 @@ def _reconcile(request: Event, deadline: float) -> dict[str, Any]:
         answer |= _execute(request, due.action, due.at, moment)
     log.info("reconciled", extra={"schedule": request.schedule.name, **answer})
     failed = {f"{t.kind} {name}": why for t in tallies for name, why in t.failed.items()}
+    if stuck := answer.get("stuck"):
+        failed[stuck] = f"was started already, and there are {number} to {due.action}"
     failures.raise_for(failed, tried=sum(t.unchanged + t.due + len(t.failed) for t in tallies))
     return answer
 
@@ -155,20 +159,19 @@ def _execute(request: Event, action: Action, at: datetime, moment: datetime) -> 
     """Start the state machine, unless it is at work for this schedule.
 
     The name tells the boundary, so it is run once; what is still to be done later (a failure, a
-    resource that was tagged since) gets the minute behind it.
+    database that AWS woke) gets the minute behind it.
     """
     assert request.schedule is not None
     client = aws.client("stepfunctions")
     machine = os.environ["STATE_MACHINE_ARN"]
     name = f"{request.schedule.name}-{action}-{at:%Y%m%dT%H%MZ}"
+    mine = re.compile(rf"{request.schedule.name}-(suspend|start)(-\d{{8}}T\d{{4}}Z){{1,2}}")
     at_work = client.get_paginator("list_executions").paginate(
         stateMachineArn=machine, statusFilter="RUNNING"
     )
     for page in at_work:
         for one in page["executions"]:
-            if one["name"].startswith(
-                tuple(f"{request.schedule.name}-{deed}-" for deed in ("suspend", "start"))
-            ):
+            if mine.fullmatch(one["name"]):
                 return {"run": False, "reason": f"{one['name']} is at work"}
     passed = {
         "schedule": asdict(request.schedule),
@@ -179,14 +182,16 @@ def _execute(request: Event, action: Action, at: datetime, moment: datetime) -> 
         "path_to_parameter": request.path_to_parameter,
     }
     given = {key: value for key, value in passed.items() if value is not None}
-    text = json.dumps({"action": action, "boundary": f"{at:{_BOUNDARY}}"} | given)
-    for tried in (name, f"{name}-{moment:%H%M}"):
+    given |= {"action": action, "boundary": f"{at:{_BOUNDARY}}"}
+    repeat = f"{name}-{moment:%Y%m%dT%H%MZ}"
+    for tried, more in ((name, {}), (repeat, {"again": True})):
+        text = json.dumps(given | more)
         try:
             client.start_execution(stateMachineArn=machine, name=tried, input=text)
         except client.exceptions.ExecutionAlreadyExists:
             continue
         return {"execution": tried}
-    return {"run": False, "reason": f"{tried} was started already"}
+    return {"run": False, "reason": f"{repeat} was started already", "stuck": repeat}
 
 
 def _act(request: Event, deadline: float) -> dict[str, Any]:
@@ -229,7 +234,7 @@ def _plan(request: Event) -> dict[str, Any]:
     """Return `{"run", "reason", "kinds"}`: the kinds of which there may be something to do."""
     assert request.of is not None
     stopped = _held_back(request, request.of)
-    kinds = ORDER[request.of]
+    kinds = (request.kind,) if request.kind else ORDER[request.of]
     if request.targets and not (request.tag or request.schedule):
         kinds = tuple(kind for kind in kinds if request.targets.of(kind))
     if stopped:
@@ -239,19 +244,32 @@ def _plan(request: Event) -> dict[str, Any]:
 
 
 def _summary(request: Event, deadline: float) -> dict[str, Any]:
-    """Return `{"failures", "changed", "text", "posted"}`; quiet where nothing happened."""
+    """Return `{"failures", "changed", "text", "posted"}`; quiet where nothing happened.
+
+    A dry run has `planned` besides, the number by kind. What cannot be posted is a failure.
+    """
     assert request.of is not None
     name = request.schedule.name if request.schedule else ""
-    text = words.summary(request.of, request.results, request.language, name)
+    text = words.summary(
+        request.of, request.results, request.language, name, dry_run=request.dry_run
+    )
     failed = words.failures(request.results)
     changed = sum(int(one.get("changed", 0)) for one in request.results)
     log.info("summed up", extra={"failures": failed, "changed": changed, "text": text})
-    posted = bool(request.channel and (failed or changed) and not request.dry_run)
+    news = changed or (failed and not request.again)
+    posted = bool(request.channel and news and not request.dry_run)
     if posted:
         path = parameters.path(request.environment, request.path_to_parameter)
         token = parameters.read(path, {"SLACK_BOT_TOKEN"})["SLACK_BOT_TOKEN"]
-        Slack(token, deadline=deadline - 2).post(str(request.channel), text)
-    return {"failures": failed, "changed": changed, "text": text, "posted": posted}
+        try:
+            Slack(token, deadline=deadline - 2).post(str(request.channel), text)
+        except SlackError as error:
+            log.exception("could not post the summary")
+            failed, posted = failed + 1, False
+            text = words.unposted(text, str(error), request.language)
+    answer = {"failures": failed, "changed": changed, "text": text, "posted": posted}
+    planned = {one["kind"]: one["planned"] for one in request.results if "planned" in one}
+    return answer | ({"planned": planned} if request.dry_run else {})
 
 
 def now() -> datetime:

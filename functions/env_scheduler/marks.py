@@ -31,6 +31,7 @@ _MARK = re.compile(
     rf"( since (?P<since>{_STAMP}))?( saved (?P<month>\d{{4}}-\d\d) (?P<saved>\d+(\.\d+)?))?"
 )
 _SIZE = re.compile(r"(min|max|desired)=(\d{1,9})")
+_SIZES = re.compile(rf"{_SIZE.pattern}( {_SIZE.pattern})*")
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,11 @@ def _kept(mark: Mark, month: str) -> float:
 
 
 def size(tags: Mapping[str, str]) -> Size | None:
-    """Return the sizes that are kept in a tag; None where there are none."""
-    found = _SIZE.findall(tags.get(SIZE, ""))
-    return {name: int(number) for name, number in found} or None
+    """Return the sizes that are kept in a tag; None where there are none that can be read."""
+    text = tags.get(SIZE, "")
+    if not _SIZES.fullmatch(text):
+        return None
+    return {name: int(number) for name, number in _SIZE.findall(text)}
 
 
 def size_text(sizes: Size) -> str:

@@ -8,12 +8,15 @@ from common.mrkdwn import escaped
 from env_scheduler.schedules import Action
 
 Language = Literal["ja", "en"]
-LINES = 20
+# Slack takes 40,000 characters, the cause of an execution's failure 32,768.
+LONGEST = 30_000
 
 
 @dataclass(frozen=True)
 class _Words:
     title: dict[Action, str]
+    dry_title: dict[Action, str]
+    planned: dict[Action, str]
     changed: dict[Action, str]
     unchanged: str
     pending: str
@@ -28,6 +31,11 @@ class _Words:
 _WORDS: dict[Language, _Words] = {
     "ja": _Words(
         title={"suspend": "環境を停止しました", "start": "環境を起動しました"},
+        dry_title={
+            "suspend": "環境の停止の予行です (何も変更していません)",
+            "start": "環境の起動の予行です (何も変更していません)",
+        },
+        planned={"suspend": "{n} 件を停止予定", "start": "{n} 件を起動予定"},
         changed={"suspend": "{n} 件を停止", "start": "{n} 件を起動"},
         unchanged="変更なし {n} 件",
         pending="処理中 {n} 件",
@@ -46,6 +54,11 @@ _WORDS: dict[Language, _Words] = {
     ),
     "en": _Words(
         title={"suspend": "Environments went to sleep", "start": "Environments woke up"},
+        dry_title={
+            "suspend": "Dry run: what would go to sleep",
+            "start": "Dry run: what would wake up",
+        },
+        planned={"suspend": "{n} would go to sleep", "start": "{n} would wake up"},
         changed={"suspend": "{n} went to sleep", "start": "{n} woke up"},
         unchanged="{n} unchanged",
         pending="{n} on the way",
@@ -73,17 +86,30 @@ def failures(results: Sequence[Mapping[str, Any]]) -> int:
 
 
 def summary(
-    action: Action, results: Sequence[Mapping[str, Any]], language: Language, title: str = ""
+    action: Action,
+    results: Sequence[Mapping[str, Any]],
+    language: Language,
+    title: str = "",
+    *,
+    dry_run: bool = False,
 ) -> str:
-    """Return the message's text: a line a kind where anything was, then the names of the rest."""
+    """Return the message's text: a line a kind where anything was, then the names of the rest.
+
+    At most LONGEST characters.
+    """
     words = _WORDS[language]
-    lines = [f"*{words.title[action]}*" + (f" ({escaped(title)})" if title else "")]
+    first = (words.dry_title if dry_run else words.title)[action]
+    lines = [f"*{first}*" + (f" ({escaped(title)})" if title else "")]
     for one in results:
         kind = words.kinds.get(one.get("kind", ""), one.get("kind", "?"))
         if "failures" not in one:
             lines.append(f"• {kind}: {words.failed} {_said(_error(one))}")
             continue
-        counted = [(words.changed[action], one["changed"]), (words.unchanged, one["unchanged"])]
+        counted = [
+            (words.planned[action], one.get("planned", 0)),
+            (words.changed[action], one["changed"]),
+            (words.unchanged, one["unchanged"]),
+        ]
         said = [form.format(n=number) for form, number in counted if number]
         if said:
             lines.append(f"• {kind}: {', '.join(said)}")
@@ -94,7 +120,13 @@ def summary(
     hours = sum(float(one.get("hours", 0)) for one in results)
     if hours:
         lines.append(words.hours.format(n=f"{hours:,.0f}"))
-    return "\n".join(lines)
+    return "\n".join(lines)[:LONGEST]
+
+
+def unposted(text: str, error: str, language: Language) -> str:
+    """Return a summary that says that nobody was told it, and why."""
+    line = f"\n• Slack: {_WORDS[language].failed} {_said(error)}"
+    return text[: LONGEST - len(line)] + line
 
 
 def _listed(

@@ -24,6 +24,7 @@ _KINDS = {
     "ecs_services": "ECS services",
 }
 _BECOMES = {"suspend": "off", "start": "on"}
+_OTHER = {"on": "off", "off": "on"}
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Schedule:
     held_back: str | None = None
     counts: tuple[tuple[str, int], ...] = ()
     kinds: tuple[Kind, ...] = ()
+    errors: tuple[tuple[str, str], ...] = ()  # a kind's title, and why it is not told
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ def _told(asked: Schedule, status: Mapping[str, Any]) -> Schedule:
         next_at=_epoch(following["at"]),
         held_back=about["held_back"],
         counts=tuple(sorted(about["counts"].items(), reverse=True)),
+        errors=tuple((_KINDS.get(k, k), str(why)) for k, why in about.get("errors", {}).items()),
     )
     found = sorted(about["resources"], key=lambda one: (one["kind"], one["name"]))
     by_kind = {kind: list(some) for kind, some in groupby(found, key=lambda one: one["kind"])}
@@ -232,18 +235,15 @@ def _resource(one: Mapping[str, Any], asked: Schedule) -> Resource:
 
 def _coming(one: Mapping[str, Any], asked: Schedule) -> tuple[str, float | None]:
     """Return what becomes of a resource next, and when."""
-    state, deed = one["state"], one["deed"]
+    state, deed, changes = one["state"], one["deed"], one["changes"]
     if deed == "skip":
         return "left alone", None
     if deed in _BECOMES:
         becomes = _BECOMES[deed]
         return (f"{becomes} with the next run" if asked.enabled else f"due: {becomes}"), None
-    keep = _until(one)
-    if keep is not None and keep > asked.at and state == "on" and asked.wanted == "off":
-        return ("off", keep) if keep < asked.next_at else ("stays on", None)
-    if state == asked.next_state:
+    if changes is None:
         return f"stays {state}", None
-    return asked.next_state, asked.next_at
+    return _OTHER.get(state, asked.next_state), _epoch(changes)
 
 
 def _mark(mark: Mapping[str, Any] | None) -> Mark | None:
@@ -253,13 +253,6 @@ def _mark(mark: Mapping[str, Any] | None) -> Mark | None:
     # Boundaries are on the quarter hours; by hand it is any second.
     by = "by a person" if mark["what"] == "woken" else "by hand" if at % 900 else "by schedule"
     return Mark(f"{mark['what']} {by}", at, _epoch(mark["since"]) if mark["since"] else None)
-
-
-def _until(one: Mapping[str, Any]) -> float | None:
-    try:
-        return _epoch(one.get("keep_until") or "")
-    except ValueError:
-        return None
 
 
 def _epoch(text: str) -> float:

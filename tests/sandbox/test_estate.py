@@ -27,6 +27,7 @@ ASLEEP = {
     "since": "2026-11-24T21:00:12+09:00",
 }
 STOPPED = {**ASLEEP, "at": "2026-11-24T20:11:05+09:00", "since": "2026-11-24T20:11:05+09:00"}
+KEPT = "2026-11-25T02:00+09:00"
 MORNING = "2026-11-25T08:00+09:00"
 
 
@@ -43,8 +44,8 @@ RESOURCES = [
     resource("replica", "on", "skip", kind="rds_instances", reason="a read replica", changes=None),
     resource("group", kind="auto_scaling_groups", mark=ASLEEP, size="min=1 max=4 desired=2"),
     resource("i-3", "on", "suspend", reason="should be off since 2026-11-24 21:00 JST"),
-    resource("i-1", "on", mark=WOKEN, reason="was started by hand"),
-    resource("i-2", "on", keep_until="2026-11-25T02:00+09:00", reason="KeepUntil 2026-11-25T02:00"),
+    resource("i-1", "on", mark=WOKEN, reason="was started by hand", changes=None),
+    resource("i-2", "on", keep_until=KEPT, reason=f"KeepUntil {KEPT}", changes=KEPT),
     resource("main/web", "between", "wait", kind="ecs_services", reason="is stopping"),
 ]
 
@@ -204,11 +205,11 @@ def test_a_rule_for_each_schedule_and_others_left_aside(aws):
 
 def test_a_schedule_that_only_stops(aws):
     tonight = {"action": "suspend", "at": "2026-11-25T21:00+09:00"}
-    past = resource("past", "on", keep_until="2026-11-24T20:00+09:00")
-    aws.says(status(resource("asleep"), past, next=tonight))
+    woken = resource("woken", "on", changes=tonight["at"])
+    aws.says(status(resource("asleep", changes=None), woken, next=tonight))
     (schedule,) = reader(aws.url)().schedules
     coming = {one.name: one.coming for one in schedule.kinds[0].resources}
-    assert coming == {"asleep": "stays off", "past": "off"}
+    assert coming == {"asleep": "stays off", "woken": "off"}
 
 
 @pytest.mark.parametrize(
@@ -232,6 +233,14 @@ def test_a_function_that_fails_is_told_in_its_words(aws, answer, words):
     (schedule,) = reader(aws.url)().schedules
     assert words in schedule.error
     assert (schedule.name, schedule.kinds) == ("office-hours", ())
+
+
+def test_a_kind_that_cannot_be_listed_is_told_beside_the_others(served, aws):
+    aws.says(status(*RESOURCES, errors={"ecs_services": SCRIPT}))
+    until(lambda: "ECS services could not be listed:" in get(served).text)
+    html = get(served).text
+    assert "aurora" in html
+    assert SCRIPT not in html
 
 
 def test_five_thousand_are_a_hundred_rows_a_kind(aws):

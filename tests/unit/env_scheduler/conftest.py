@@ -43,6 +43,19 @@ def at(monkeypatch):
 
 
 @pytest.fixture
+def seen(estate, at, context):
+    """Return a function that has the morning's run mark what there is."""
+
+    def mark_all():
+        moment = handler.now()
+        at("2026-11-25T00:05")
+        handler.handler({"action": "start"}, context)
+        at(f"{moment:%Y-%m-%dT%H:%M}")
+
+    return mark_all
+
+
+@pytest.fixture
 def calls(estate, monkeypatch):
     """Count the function's calls of AWS by name; with `refuse`, answer some with an error."""
     counted = Counter()

@@ -44,9 +44,9 @@ def order(action, *, grace=0, by_hand=False):
 @pytest.mark.parametrize(
     ("state", "mark", "deed", "reason"),
     [
-        ("on", None, "suspend", "should be off since 2026-11-25 21:00 JST"),
-        ("on", "nonsense", "suspend", "should be off"),
-        ("on", f"suspended {stamp(BEFORE)}", "suspend", "should be off"),  # missed until now
+        ("on", None, "note", "is new to the schedule: stays on until the next boundary"),
+        ("on", "nonsense", "note", "is new to the schedule"),
+        ("on", f"suspended {stamp(BEFORE)}", "suspend", "should be off since 2026-11-25 21:00 JST"),
         ("on", f"started {stamp(BEFORE)}", "suspend", "should be off"),
         ("on", f"woken {stamp(BEFORE)}", "suspend", "should be off"),
         ("on", f"suspended {stamp(STOP)}", "note", "was started by hand"),
@@ -56,7 +56,10 @@ def order(action, *, grace=0, by_hand=False):
         ("off", f"suspended {stamp(BEFORE)}", "note", "is off already"),
         ("off", f"suspended {stamp(STOP)}", "leave", "is off already"),
         ("off", f"woken {stamp(NOW)}", "note", "is off already"),
-        ("half", f"suspended {stamp(STOP)}", "suspend", "in part"),
+        ("half", None, "suspend", "in part"),
+        ("half", f"suspended {stamp(BEFORE)}", "suspend", "in part"),
+        ("half", f"suspended {stamp(STOP)}", "note", "was started by hand"),
+        ("half", f"woken {stamp(NOW)}", "leave", "was started by hand"),
         ("between", None, "wait", "is stopping: the next run"),
         ("odd", None, "skip", "neither on nor off"),
     ],
@@ -78,7 +81,8 @@ def test_when_it_should_be_off(state, mark, deed, reason):
         ("off", f"suspended {stamp(NOW)}", "leave", "was stopped by hand"),  # by our own hand
         ("on", f"suspended {stamp(BEFORE)}", "note", "is on already"),
         ("on", f"started {stamp(STOP)}", "leave", "is on already"),
-        ("half", f"started {stamp(STOP)}", "start", "in part"),
+        ("half", f"suspended {stamp(BEFORE)}", "start", "in part"),
+        ("half", f"started {stamp(STOP)}", "leave", "was changed by hand"),
         ("between", None, "wait", "the next run"),
     ],
 )
@@ -92,7 +96,8 @@ def test_when_it_should_be_on(state, mark, deed, reason):
     [
         ("2026-12-01T02:00+09:00", "leave", "KeepUntil 2026-12-01T02:00+09:00"),
         ("2026-11-25T21:15:01+09:00", "leave", "KeepUntil"),
-        ("2026-11-25T21:15:00+09:00", "suspend", "should be off"),
+        ("2026-11-25T21:15:00+09:00", "suspend", "KeepUntil 2026-11-25T21:15:00+09:00 is over"),
+        ("2026-11-25T20:59:59+09:00", "suspend", "should be off"),  # of an earlier night
         ("2026-11-25T12:15:01Z", "leave", "KeepUntil"),
         ("2026-12-01T02:00", "skip", "KeepUntil: got '2026-12-01T02:00', takes a time with its"),
         ("tomorrow", "skip", "KeepUntil: got 'tomorrow'"),
@@ -100,9 +105,34 @@ def test_when_it_should_be_on(state, mark, deed, reason):
 )
 @pytest.mark.parametrize("by_hand", [True, False])
 def test_a_persons_tag_is_obeyed(keep, deed, reason, by_hand):
-    step = decide(resource("on", None, keep), order("suspend", by_hand=by_hand), NOW)
+    mark = f"started {stamp(BEFORE)}"
+    step = decide(resource("on", mark, keep), order("suspend", by_hand=by_hand), NOW)
     assert step.deed == deed
     assert reason in step.reason or by_hand
+
+
+@pytest.mark.parametrize(
+    ("mark", "deed"),
+    [
+        (None, "suspend"),
+        (f"started {stamp(BEFORE)}", "suspend"),
+        (f"woken {stamp(STOP + timedelta(minutes=5))}", "suspend"),
+        (f"suspended {stamp(STOP)} since {stamp(STOP)}", "suspend"),
+        # Woken after the tag's time, or put to sleep by it and woken again.
+        (f"woken {stamp(STOP + timedelta(minutes=10))}", "leave"),
+        (f"suspended {stamp(STOP)} since {stamp(STOP + timedelta(minutes=10))}", "note"),
+    ],
+)
+def test_what_a_persons_tag_kept_on_sleeps_when_its_time_is_over(mark, deed):
+    step = decide(resource("on", mark, "2026-11-25T21:10+09:00"), order("suspend"), NOW)
+    assert step.deed == deed, step.reason
+    assert (deed == "suspend") == (step.reason == "KeepUntil 2026-11-25T21:10+09:00 is over")
+
+
+def test_room_without_tasks_is_nobodys_work():
+    size = {"min": 0, "max": 4, "desired": 0}
+    group = resource("half", f"suspended {stamp(STOP)}", kind="auto_scaling_groups", size=size)
+    assert decide(group, order("suspend"), NOW).deed == "leave"
 
 
 def test_the_tag_keeps_nothing_from_being_started_or_noted():
@@ -189,7 +219,9 @@ def settle(current, action, time, now, state_after=None):
 def test_a_day_of_stop_only_with_a_person():
     first, second = BEFORE, STOP
     quarter = timedelta(minutes=15)
-    deed, it = settle(resource("on"), "suspend", first, first)
+    deed, new = settle(resource("on"), "suspend", first - 2 * quarter, first - quarter)
+    assert (deed, new.state) == ("note", "on")
+    deed, it = settle(new, "suspend", first, first)
     assert (deed, it.state) == ("suspend", "off")
     deed, it = settle(it, "suspend", first, first + quarter)
     assert deed == "leave"
@@ -232,6 +264,21 @@ def test_a_mark_is_read_as_it_was_written(what, time, since, saved):
     assert marks.read({marks.MARK: text}) == mark
     assert len(text) <= 256
     assert not set(text) & set(",*")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("min=1 max=4 desired=2", {"min": 1, "max": 4, "desired": 2}),
+        ("desired=2", {"desired": 2}),
+        ("min=1, max=4 desired=2", None),
+        ("min=1 max=4 desired=2x", None),
+        ("min=1 max=4 desired=-2", None),
+        ("", None),
+    ],
+)
+def test_sizes_are_read_whole_or_not_at_all(text, size):
+    assert marks.size({marks.SIZE: text}) == size
 
 
 @pytest.mark.parametrize("text", ["", "asleep", "suspended 2026-13-01T00:00:00Z", "suspended now"])

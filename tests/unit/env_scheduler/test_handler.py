@@ -20,6 +20,7 @@ from env_scheduler.handler import handler
 
 WEEKDAYS = {"name": "weekdays", "start": "08:00", "stop": "21:00"}
 STOP_ONLY = {"name": "office-hours"}
+TAG = {"Key": "Schedule", "Value": "office-hours"}
 DATA = {"reporting": "data"}
 KINDS = ("rds_clusters", "rds_instances", "auto_scaling_groups", "ec2_instances", "ecs_services")
 
@@ -112,9 +113,10 @@ def test_one_kind_alone_and_failures_as_data(full, at, context, calls):
     assert handler(event, context)["changed"] == 1
 
 
-def test_one_bad_machine_keeps_no_other_awake(estate, at, context, calls):
+@pytest.mark.parametrize("code", ["UnsupportedOperation", "UnauthorizedOperation"])
+def test_one_bad_machine_keeps_no_other_awake(estate, at, context, calls, code):
     machines = estate.machines(40)
-    calls.refuse("StopInstances", "UnsupportedOperation", machines[17])
+    calls.refuse("StopInstances", code, machines[17])
     answer = handler({"action": "suspend", "kind": "ec2_instances"} | DATA, context)
     assert (answer["changed"], answer["failures"]) == (39, 1)
     assert [one["name"] for one in answer["failed"]] == [machines[17]]
@@ -351,14 +353,21 @@ def executions(arn):
     return [one["name"] for one in client.list_executions(stateMachineArn=arn)["executions"]]
 
 
+def described_all(arn):
+    client = boto3.client("stepfunctions")
+    found = client.list_executions(stateMachineArn=arn)["executions"]
+    return [client.describe_execution(executionArn=one["executionArn"]) for one in found]
+
+
 def end_all(arn):
     client = boto3.client("stepfunctions")
     for one in client.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
         client.stop_execution(executionArn=one["executionArn"])
 
 
-def test_a_boundary_is_run_once_and_a_missed_one_is_caught_up(full, machine_arn, at, context):
+def test_a_boundary_is_run_once_and_a_missed_one_is_caught_up(full, machine_arn, at, context, seen):
     event = {"schedule": STOP_ONLY, "channel": "C0123456789", "language": "en"}
+    seen()
     at("2026-11-25T14:45")  # the run at 21:00 in Tokyo, and others, did not happen
     answer = handler(event, context)
     name = "office-hours-suspend-20261125T1200Z"
@@ -372,14 +381,21 @@ def test_a_boundary_is_run_once_and_a_missed_one_is_caught_up(full, machine_arn,
     passed = json.loads(described["input"])
     assert passed["action"] == "suspend"
     assert passed["boundary"] == "2026-11-25T12:00:00Z"
+    assert "again" not in passed
     assert (passed["channel"], passed["schedule"]["stop"]) == ("C0123456789", "21:00")
     # While that is at work nothing else is started.
     assert handler(event, context)["reason"] == f"{name} is at work"
     # It failed: there is still something to do, and a new name for it.
     end_all(machine_arn)
     at("2026-11-25T15:00")
-    assert handler(event, context)["execution"] == f"{name}-1500"
+    repeat = f"{name}-20261125T1500Z"
+    assert handler(event, context)["execution"] == repeat
+    assert handler(event, context)["reason"] == f"{repeat} is at work"
+    again = next(one for one in described_all(machine_arn) if one["name"] == repeat)
+    assert json.loads(again["input"]) == passed | {"again": True}
     end_all(machine_arn)
+    with pytest.raises(RunFailed, match=f"{repeat}: was started already, and there are 8 to susp"):
+        handler(event, context)
     # What the state machine is given, each kind takes.
     for kind in KINDS[::-1]:
         result = handler(passed | {"kind": kind} | DATA, context)
@@ -392,9 +408,33 @@ def test_a_boundary_is_run_once_and_a_missed_one_is_caught_up(full, machine_arn,
     assert len(executions(machine_arn)) == 2
 
 
-def test_what_a_person_starts_stays_until_the_next_boundary(estate, machine_arn, at, context):
+def test_a_schedule_does_not_wait_for_one_whose_name_begins_like_its_own(
+    estate, machine_arn, at, context, seen
+):
+    estate.machines(1)
+    seen()
+    long = "a" * 40
+    for name in ("a-start", "a", long):
+        answer = handler({"schedule": STOP_ONLY | {"name": name}}, context)
+        assert answer["execution"] == f"{name}-suspend-20261125T1200Z"
+    end_all(machine_arn)
+    answer = handler({"schedule": STOP_ONLY | {"name": long}}, context)
+    assert answer["execution"].endswith("Z-20261125T1205Z")
+    assert len(answer["execution"]) <= 80
+
+
+def test_what_is_new_in_the_night_stays_until_the_next_boundary(estate, machine_arn, at, context):
+    (machine,) = estate.machines(1)
+    assert handler({"schedule": STOP_ONLY}, context)["noted"] == 1
+    assert estate.machine(machine)[1]["mimamori:scheduler"].startswith("woken 2026-11-25T12:05")
+    at("2026-11-26T12:00")
+    assert handler({"schedule": STOP_ONLY}, context)["due"] == 1
+
+
+def test_what_a_person_starts_stays_until_the_next_boundary(estate, machine_arn, at, context, seen):
     (machine,) = estate.machines(1)
     estate.database()
+    seen()
     event = {"schedule": STOP_ONLY}
     run_now = {"action": "suspend", "schedule": STOP_ONLY, "boundary": "2026-11-25T12:00:00Z"}
     handler(run_now, context)
@@ -410,8 +450,11 @@ def test_what_a_person_starts_stays_until_the_next_boundary(estate, machine_arn,
     assert handler(event, context)["due"] == 2
 
 
-def test_what_sleeps_through_a_day_may_be_woken_the_night_after(estate, machine_arn, at, context):
+def test_what_sleeps_through_a_day_may_be_woken_the_night_after(
+    estate, machine_arn, at, context, seen
+):
     (machine,) = estate.machines(1)
+    seen()
     handler(
         {"action": "suspend", "schedule": STOP_ONLY, "boundary": "2026-11-25T12:00:00Z"}, context
     )
@@ -439,9 +482,10 @@ def test_a_holiday_starts_nothing_and_says_why(full, machine_arn, at, context):
 
 @pytest.mark.parametrize(("message", "due"), [(rds.BY_ITSELF, 1), ("DB instance started", 0)])
 def test_a_database_that_aws_woke_sleeps_again(
-    estate, machine_arn, at, context, monkeypatch, message, due
+    estate, machine_arn, at, context, monkeypatch, message, due, seen
 ):
     estate.database()
+    seen()
     handler(
         {"action": "suspend", "schedule": STOP_ONLY, "boundary": "2026-11-25T12:00:00Z"}, context
     )
@@ -501,7 +545,17 @@ def test_status_tells_what_is_and_what_comes(full, at, context, monkeypatch):
     assert "aurora-1" not in by_name
     asleep = by_name[full.machine_ids[0]]
     assert (asleep["state"], asleep["changes"]) == ("off", "2026-11-26T08:00+09:00")
+    assert by_name[kept]["changes"] == "2026-11-26T02:00+09:00"
+    assert by_name["main/web"]["changes"] is None  # new, and the next is a start
     assert (second["counts"], second["next"]["action"]) == ({}, "suspend")
+
+
+def test_status_tells_what_cannot_be_listed(full, at, context, calls):
+    calls.refuse("DescribeAutoScalingGroups", "AccessDenied")
+    (office,) = handler({"action": "status"}, context)["schedules"]
+    assert [*office["errors"]] == ["auto_scaling_groups"]
+    assert "AccessDenied" in office["errors"]["auto_scaling_groups"]
+    assert {one["kind"] for one in office["resources"]} == {*KINDS} - {"auto_scaling_groups"}
 
 
 def test_plan_names_the_kinds_in_order(at, context):
@@ -510,6 +564,8 @@ def test_plan_names_the_kinds_in_order(at, context):
     targets = {"ec2InstanceIds": ["i-1"], "dbInstanceIdentifiers": ["db"]}
     plan = handler({"action": "plan", "of": "start", "targets": targets}, context)
     assert plan["kinds"] == ["rds_instances", "ec2_instances"]
+    plan = handler({"action": "plan", "of": "start", "kind": "ecs_services"}, context)
+    assert plan["kinds"] == ["ecs_services"]
 
 
 RESULT = {
@@ -531,7 +587,44 @@ def test_the_summary_goes_to_slack(put_parameter, context):
     assert "EC2 instances: 2 went to sleep" in answer["text"]
 
 
-@pytest.mark.parametrize("fields", [{}, {"channel": "C0123456789", "results": []}])
+def test_a_summary_that_slack_does_not_take_is_a_failure_more(put_parameter, context):
+    put_parameter("SLACK_BOT_TOKEN", "xoxb-nobody-may-see")
+    with responses.RequestsMock() as slack:
+        refused = {"ok": False, "error": "not_in_channel"}
+        slack.post("https://slack.com/api/chat.postMessage", json=refused)
+        event = SUMMARY | {"results": [RESULT], "channel": "C0123456789"}
+        answer = handler(event, context)
+    assert (answer["failures"], answer["changed"], answer["posted"]) == (1, 2, False)
+    assert "EC2 instances: 2 went to sleep" in answer["text"]
+    assert "• Slack: failed" in answer["text"]
+    assert "not_in_channel" in answer["text"]
+
+
+def test_a_dry_run_sums_up_what_would_be_done(estate, at, context):
+    estate.machines(2)
+    order = {"action": "suspend", "dry_run": True}
+    results = handler(order, context)["kinds"]
+    event = SUMMARY | {"dry_run": True, "channel": "C0123456789", "results": results}
+    answer = handler(event, context)
+    assert (answer["changed"], answer["posted"]) == (0, False)
+    assert answer["planned"] == dict.fromkeys(KINDS, 0) | {"ec2_instances": 2}
+    assert answer["text"].splitlines() == [
+        "*Dry run: what would go to sleep* (office-hours)",
+        "• EC2 instances: 2 would go to sleep",
+    ]
+
+
+FAILED = RESULT | {"changed": 0, "failures": 1, "failed": [{"name": "i-1", "reason": "no"}]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"channel": "C0123456789", "results": []},
+        {"channel": "C0123456789", "results": [FAILED], "again": True},
+    ],
+)
 def test_nothing_is_posted_without_a_channel_or_news(fields, context):
     answer = handler(SUMMARY | {"results": [RESULT]} | fields, context)
     assert answer["posted"] is False
@@ -565,7 +658,8 @@ def test_small_pages_are_followed_to_the_end(estate, at, context, calls, monkeyp
 
 
 def test_five_thousand_cost_their_pages(estate, at, context, calls):
-    estate.group("group-0")
+    mark = {"Key": "mimamori:scheduler", "Value": "started 2026-11-24T23:00:00Z"}
+    estate.group("group-0", TAG, mark)
     # By moto's own hand: 5,000 calls would take the longest here.
     backend = autoscaling_backends["123456789012"]["ap-northeast-1"]
     first = backend.autoscaling_groups["group-0"]

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common import aws
-from env_scheduler import calls, run
-from env_scheduler.decisions import Order
+from env_scheduler import calls, marks, run
+from env_scheduler.decisions import Order, Resource
+from env_scheduler.marks import MARK, SIZE
 from env_scheduler.run import Selection
 
 SELECTION = Selection("Schedule", "office-hours", (), frozenset({"office-hours"}))
@@ -45,7 +46,8 @@ class World:
 
     def __init__(self, group, service, bounds):
         self.group, self.service, self.bounds = dict(group), service, bounds and dict(bounds)
-        self.tags = {"group": {}, "service": {}}
+        seen = {MARK: "started 2026-10-31T23:00:00Z"}
+        self.tags = {"group": dict(seen), "service": dict(seen)}
         self.trouble = Trouble()
 
     def client(self, _):
@@ -122,9 +124,15 @@ def services(draw):
 
 
 TROUBLE = st.lists(st.sampled_from(["well", "before", "after"]), max_size=6)
-# What happens in one night: the sizes of the day, and the troubles of each try.
+# What happens in one night: the sizes of the day, the troubles of each try, and what a person sets
+# while it sleeps.
 NIGHT = st.tuples(
-    groups(), services(), st.lists(TROUBLE, max_size=3), st.lists(TROUBLE, max_size=3)
+    groups(),
+    services(),
+    st.lists(TROUBLE, max_size=3),
+    st.lists(TROUBLE, max_size=3),
+    st.none() | groups(),
+    st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)),
 )
 
 
@@ -149,14 +157,54 @@ def test_what_was_comes_back(by_hand, nights):
         world = World({}, 0, None)
         patch.setattr(aws, "client", world.client)
         patch.setattr(calls, "AT_A_TIME", 1)
-        for number, (group, (desired, bounds), falling, waking) in enumerate(nights):
+        for number, night in enumerate(nights):
+            group, (desired, bounds), falling, waking, raised, tasks = night
             # By day people set the sizes as they like; the tags of the night before stay.
             world.group, world.service, world.bounds = dict(group), desired, bounds and dict(bounds)
             tries(world, "suspend", falling, number, by_hand=by_hand)
             zero = bounds and {"MinCapacity": 0, "MaxCapacity": 0}
             assert world.state() == (ZEROS, 0, zero)
+            # What a person lets run is theirs, and what was runs again otherwise.
+            if raised:
+                world.group = dict(raised)
+                group = raised if raised["DesiredCapacity"] else group
+            if tasks:
+                world.service, most = tasks
+                most = max(most, world.service) * bool(most)
+                world.bounds = bounds and {"MinCapacity": 0, "MaxCapacity": most}
+                if world.service and (most or not bounds):
+                    desired, bounds = world.service, world.bounds and dict(world.bounds)
+            tries(world, "suspend", [], number, by_hand=by_hand)
             tries(world, "start", waking, number, by_hand=by_hand)
             assert world.state() == (group, desired, bounds)
+
+
+@pytest.mark.parametrize(
+    ("size", "state", "tags", "text"),
+    [
+        ("min=1 max=4 desired=2", "on", {}, "min=1 max=4 desired=2"),
+        ("min=0 max=4 desired=0", "on", {}, "min=0 max=4 desired=0"),
+        ("min=0 max=4 desired=0", "on", {SIZE: "min=1 max=4 desired=2"}, None),
+        (
+            "min=0 max=4 desired=0",
+            "on",
+            {SIZE: "min=1 max=4 desired=2", MARK: "started 2026-11-25T23:00:00Z"},
+            "min=0 max=4 desired=0",
+        ),
+        ("min=0 max=0 desired=3", "half", {}, "desired=3"),
+        ("min=0 max=0 desired=3", "half", {SIZE: "min=1 max=4 desired=2"}, None),
+    ],
+)
+def test_sizes_that_are_saved_are_not_overwritten_by_zeros(size, state, tags, text):
+    service = Resource(
+        kind="ecs_services",
+        name="a",
+        ref="a",
+        state=state,
+        tags=tags,
+        size=marks.size({SIZE: size}),
+    )
+    assert calls.unsaved(service) == text
 
 
 def test_a_service_that_nobody_zeroed_is_not_started_at_a_guess():

@@ -48,6 +48,24 @@ def test_the_summary(language, expected):
     assert text.splitlines() == expected
 
 
+def test_a_dry_run_has_a_title_of_its_own():
+    planned = GOOD | {"changed": 0, "planned": 12, "hours": 0}
+    text = words.summary("start", [planned], "ja", dry_run=True)
+    assert text.splitlines() == [
+        "*環境の起動の予行です (何も変更していません)*",
+        "• EC2 インスタンス: 12 件を起動予定, 変更なし 3 件",
+    ]
+
+
+def test_a_summary_fits_the_cause_of_a_failure():
+    long = BAD | {"failed": [{"name": "n" * 300, "reason": "&" * 300}] * 20}
+    text = words.summary("suspend", [long] * 5, "en")
+    assert len(text) == words.LONGEST
+    told = words.unposted(text, "timed out", "en")
+    assert len(told) == words.LONGEST
+    assert told.endswith("• Slack: failed timed out")
+
+
 def test_failures_count_what_was_tried_in_vain_and_what_broke():
     assert words.failures([GOOD, BAD, CAUGHT]) == 22 + 1 + 1
     assert words.failures([GOOD]) == 0
