@@ -56,8 +56,10 @@ def build(function: str) -> Path:
         for source in ("common", package):
             shutil.copytree(FUNCTIONS / source, new / source, ignore=LEFT_OUT)
         _pin(new)
-        shutil.rmtree(folder, ignore_errors=True)
-        new.rename(folder)
+        # What is the same stays where it is: another deploy may be reading it.
+        if _content(folder) != _content(new):
+            shutil.rmtree(folder, ignore_errors=True)
+            new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return folder
@@ -102,6 +104,17 @@ def vendored(requirements: Path) -> Path:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return folder
+
+
+def _content(folder: Path) -> dict[Path, tuple[int, float, bytes]]:
+    return {
+        path.relative_to(folder): (
+            path.stat().st_mode,
+            path.stat().st_mtime,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in folder.rglob("*")
+    }
 
 
 def _pin(folder: Path) -> None:

@@ -4,6 +4,7 @@ On a stack that is up it changes nothing and says so.
 """
 
 import contextlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,12 @@ def up(stack: Stack) -> bool:
     with step("terraform apply") as words:
         shell = environment.shell("local")
         files = ("environments/local.s3.tfbackend", "-var-file=environments/local.tfvars")
-        applied = apply("terraform", *files, shell=shell)
+        try:
+            applied = apply("terraform", *files, shell=shell)
+        except TerraformError as error:
+            if not forget_what_is_there_already(str(error)):
+                raise
+            applied = apply("terraform", *files, shell=shell)
         words.append("applied" if applied else "no changes")
     changed |= applied
     known = stack.secrets()
@@ -96,6 +102,19 @@ def up(stack: Stack) -> bool:
         results = deploy.deploy_all(functions(), environment.shell("local"))
         words.append(", ".join(f"{name} {result}" for name, result in results.items()))
     return changed or any(result != deploy.UNCHANGED for result in results.values())
+
+
+def forget_what_is_there_already(words: str) -> bool:
+    """Remove the parameters that Terraform found there, though it knows nothing of them.
+
+    An answer of the laptop's AWS may get lost under load; the provider then asks again for what has
+    been made. Returns whether there were any.
+    """
+    said = r"creating SSM Parameter \((\S+)\): [^\n]*ParameterAlreadyExists"
+    names = re.findall(said, words)
+    if names:
+        environment.client("local", "ssm").delete_parameters(Names=names)
+    return bool(names)
 
 
 def ensure_bucket(env: str) -> None:

@@ -133,6 +133,16 @@ def test_a_slow_query_is_ended_by_the_server(laptop):
     assert "max_statement_time exceeded" in done.stderr
 
 
+def test_a_parameter_that_terraform_knows_nothing_of_is_made_anew(laptop):
+    """As where the answer to its making got lost."""
+    lost = 'module.database_parameters.aws_ssm_parameter.plain["DATABASE_USER"]'
+    done = laptop.shell(f"terraform -chdir=terraform state rm '{lost}'")
+    assert done.returncode == 0, done.stderr
+    done = laptop.make("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert laptop.answer("db_to_cloudwatch")["metrics"] == 3
+
+
 def test_half_dead_stacks_are_mended_by_make_up(laptop):
     """The laptop's AWS is killed and comes back empty: everything in it is made again."""
     (ministack,) = [row for row in lifecycle.status(laptop.stack) if row.name == "ministack"]
