@@ -28,6 +28,7 @@ TOGETHER = ("e2e", "local", "package", "terraform")
 MINISTACK = Path(os.environ.get("MIMAMORI_MINISTACK") or ROOT / ".local/ministack/bin/ministack")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
