@@ -15,9 +15,9 @@ from common import aws, failures, logs, mysql, parameters
 from common.batches import pack, send
 from common.cloudwatch import refuses
 from common.events import parse, require
+from common.queries import InvalidQuery
 from db_to_cloudwatch import database, queries
 from db_to_cloudwatch.metrics import InvalidResult, data
-from db_to_cloudwatch.queries import InvalidQuery
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
 DATA_A_REQUEST = 1000

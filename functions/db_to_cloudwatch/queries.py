@@ -1,11 +1,11 @@
-"""SQL files with a header: a leading comment that holds TOML."""
+"""What the header of a query in queries/ declares."""
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.events import InvalidEvent, parse, require
+from common import queries
+from common.events import require
 
 MOST_SECONDS = 50
 FOLDER = Path(__file__).with_name("queries")
@@ -19,10 +19,6 @@ UNITS = {
     *(size.capitalize() for size in _SIZES),
     *(f"{size.capitalize()}/Second" for size in _SIZES),
 }
-
-
-class InvalidQuery(ValueError):
-    """A query file is not as it must be; the message names the field."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +53,14 @@ class Header:
         require(self.metrics is None or self.metrics, "metrics", self.metrics, "names of columns")
 
 
-@dataclass(frozen=True)
-class Query:
-    """One SQL file: its name without `.sql`, what its header declares, and the statement."""
-
-    name: str
-    header: Header
-    sql: str
+Query = queries.Query[Header]
 
 
-def names(folder: Path = FOLDER) -> list[str]:
+def names() -> list[str]:
     """Return the names of all queries, sorted."""
-    return sorted(path.stem for path in folder.glob("*.sql"))
+    return queries.names(FOLDER)
 
 
 def load(name: str, folder: Path = FOLDER) -> Query:
     """Read one query. Raises InvalidQuery that says what is wrong with its header."""
-    text = (folder / f"{name}.sql").read_text(encoding="utf-8")
-    found = re.fullmatch(r"\s*/\*(.*?)\*/(.*)", text, re.DOTALL)
-    if not found or not found[2].strip():
-        raise InvalidQuery("takes a header /* … */ with TOML, and one statement after it")
-    try:
-        return Query(name, parse(Header, tomllib.loads(found[1])), found[2].strip().rstrip(";"))
-    except (tomllib.TOMLDecodeError, InvalidEvent) as error:
-        raise InvalidQuery(f"header: {error}") from None
+    return queries.load(folder, name, Header)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common import failures, logs
+from common.api import Answer, Refusal, Request, answer, answering
 from common.events import InvalidEvent, parse, require
 from phone_escalation import duties, store, words
-from phone_escalation.api import Answer, Refusal, Request, answer, answering
 from phone_escalation.escalate import Trouble, escalate
 from phone_escalation.roster import NotFound, RosterError, problems, texts
 from phone_escalation.session import standing

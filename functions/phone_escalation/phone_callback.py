@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from common import failures, logs, parameters
+from common.api import Answer, Refusal, Request, answering
 from common.parameters import ParameterError
 from phone_escalation import addresses, conversation, rotation, store, twiml, words
-from phone_escalation.api import Answer, Refusal, Request, answering
 from phone_escalation.dialler import look_after
 from phone_escalation.rotation import Rotation
 from phone_escalation.session import Session

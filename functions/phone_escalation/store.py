@@ -8,13 +8,11 @@ last roster that was read.
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from decimal import Decimal
 from typing import Any
 
 import dacite
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from common import aws
+from common import aws, dynamodb
 from phone_escalation import rotation as steps
 from phone_escalation.rotation import Rotation, State
 from phone_escalation.session import TOKEN, Session
@@ -22,9 +20,6 @@ from phone_escalation.session import TOKEN, Session
 HOUR = 3600
 # Changes that meet another one are tried so often.
 TRIES = 20
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 class Throttled(Exception):
@@ -88,21 +83,14 @@ def open_or_join(new: Session, most_an_hour: int) -> tuple[Session, bool]:
 
 def own(sid: str, session: Session) -> bool:
     """Claim a call for a session: False where it is another session's."""
-    dynamodb = aws.client("dynamodb")
-    try:
-        dynamodb.update_item(
-            TableName=_table(),
-            Key=_values({"token": f"call#{sid}"}),
-            UpdateExpression="SET #session = :mine, expires_at = :expires",
-            ConditionExpression="attribute_not_exists(#session) OR #session = :mine",
-            ExpressionAttributeNames={"#session": "session"},
-            ExpressionAttributeValues=_values(
-                {":mine": session.token, ":expires": session.expires_at}
-            ),
-        )
-    except dynamodb.exceptions.ConditionalCheckFailedException:
-        return False
-    return True
+    claimed = dynamodb.change(
+        _table(),
+        {"token": f"call#{sid}"},
+        {"session": session.token, "expires_at": session.expires_at},
+        when="attribute_not_exists(#session) OR #session = :mine",
+        given={"mine": session.token},
+    )
+    return claimed is not None
 
 
 def overdue(now: int) -> list[str]:
@@ -114,7 +102,7 @@ def overdue(now: int) -> list[str]:
             TableName=_table(),
             IndexName="due",
             KeyConditionExpression="sweep = :yes AND due_at <= :now",
-            ExpressionAttributeValues=_values({":yes": "yes", ":now": now}),
+            ExpressionAttributeValues=dynamodb.values({":yes": "yes", ":now": now}),
         )
     )
     return [item["token"]["S"] for page in pages for item in page["Items"]]
@@ -122,15 +110,12 @@ def overdue(now: int) -> list[str]:
 
 def get(key: str) -> dict[str, Any] | None:
     """Read an item of the table as it is now; None where there is none."""
-    found = aws.client("dynamodb").get_item(
-        TableName=_table(), Key=_values({"token": key}), ConsistentRead=True
-    )
-    return _plain(found["Item"]) if "Item" in found else None
+    return dynamodb.get(_table(), {"token": key})
 
 
 def put(item: Mapping[str, Any]) -> None:
     """Write an item of the table that is no session."""
-    aws.client("dynamodb").put_item(TableName=_table(), Item=_values(item))
+    aws.client("dynamodb").put_item(TableName=_table(), Item=dynamodb.values(item))
 
 
 def _table() -> str:
@@ -158,62 +143,51 @@ def _replace(session: Session, now: int) -> bool:
     item = _item(session, now)
     if session.rotation.state == "acknowledged" and session.rotation.ended_at:
         item["bundle_until"] = session.rotation.ended_at + session.bundle_seconds
-    changing = ("rotation", "state", "version", "sweep", "due_at", "act", "bundle_until")
-    sets = {name: item[name] for name in changing if name in item}
-    removes = [name for name in ("sweep", "due_at", "act") if name not in item]
-    update = "SET " + ", ".join(f"#{name} = :{name}" for name in sets)
-    if removes:
-        update += " REMOVE " + ", ".join(f"#{name}" for name in removes)
-    dynamodb = aws.client("dynamodb")
-    try:
-        dynamodb.update_item(
-            TableName=_table(),
-            Key=_values({"token": session.token}),
-            UpdateExpression=update,
-            ConditionExpression="#version = :read",
-            ExpressionAttributeNames={f"#{name}": name for name in (*sets, *removes)},
-            ExpressionAttributeValues=_values(
-                {f":{name}": value for name, value in sets.items()} | {":read": session.version - 1}
-            ),
-        )
-    except (
-        dynamodb.exceptions.ConditionalCheckFailedException,
-        dynamodb.exceptions.TransactionConflictException,
-    ):
-        return False
-    return True
+    changing = ("rotation", "state", "version", "sweep", "due_at", "act")
+    sets = {name: item.get(name) for name in changing}
+    if "bundle_until" in item:
+        sets["bundle_until"] = item["bundle_until"]
+    written = dynamodb.change(
+        _table(),
+        {"token": session.token},
+        sets,
+        when="#version = :read",
+        given={"read": session.version - 1},
+    )
+    return written is not None
 
 
 def _join(token: str, now: int) -> Session | None:
     calling: State = "calling"
     acknowledged: State = "acknowledged"
-    dynamodb = aws.client("dynamodb")
+    client = aws.client("dynamodb")
     try:
-        answer = dynamodb.update_item(
+        answer = client.update_item(
             TableName=_table(),
-            Key=_values({"token": token}),
+            Key=dynamodb.values({"token": token}),
             UpdateExpression="ADD alerts :one",
             ConditionExpression=(
                 "expires_at > :now AND (#state = :calling"
                 " OR (#state = :acknowledged AND bundle_until > :now))"
             ),
             ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues=_values(
+            ExpressionAttributeValues=dynamodb.values(
                 {":one": 1, ":now": now, ":calling": calling, ":acknowledged": acknowledged}
             ),
             ReturnValues="ALL_NEW",
         )
-    except dynamodb.exceptions.ConditionalCheckFailedException:
+    except client.exceptions.ConditionalCheckFailedException:
         return None
-    return _session(_plain(answer["Attributes"]))
+    return _session(dynamodb.plain(answer["Attributes"]))
 
 
 def _open(new: Session, bundle: str, replaced: str | None, most_an_hour: int) -> bool:
     """Write session, bundle and count, all or none; False where another was quicker."""
-    dynamodb = aws.client("dynamodb")
+    client = aws.client("dynamodb")
     hour = new.started_at // HOUR
     session = _item(new, new.started_at)
     session["bundle_until"] = new.started_at + new.bundle_seconds
+    throttle = f"throttle#{new.env_type}#{new.group_id}#{hour}"
     kept = {"expires_at": new.expires_at}
     of_bundle: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(#token)"}
     names = {"ExpressionAttributeNames": {"#token": "token"}}
@@ -221,17 +195,17 @@ def _open(new: Session, bundle: str, replaced: str | None, most_an_hour: int) ->
         of_bundle = {
             "ConditionExpression": "#session = :replaced",
             "ExpressionAttributeNames": {"#session": "session"},
-            "ExpressionAttributeValues": _values({":replaced": replaced}),
+            "ExpressionAttributeValues": dynamodb.values({":replaced": replaced}),
         }
     else:
         of_bundle |= names
     try:
-        dynamodb.transact_write_items(
+        client.transact_write_items(
             TransactItems=[
                 {
                     "Put": {
                         "TableName": _table(),
-                        "Item": _values(session),
+                        "Item": dynamodb.values(session),
                         "ConditionExpression": "attribute_not_exists(#token)",
                         **names,
                     }
@@ -239,26 +213,26 @@ def _open(new: Session, bundle: str, replaced: str | None, most_an_hour: int) ->
                 {
                     "Put": {
                         "TableName": _table(),
-                        "Item": _values({"token": bundle, "session": new.token, **kept}),
+                        "Item": dynamodb.values({"token": bundle, "session": new.token, **kept}),
                         **of_bundle,
                     }
                 },
                 {
                     "Update": {
                         "TableName": _table(),
-                        "Key": _values({"token": f"throttle#{new.env_type}#{new.group_id}#{hour}"}),
+                        "Key": dynamodb.values({"token": throttle}),
                         "UpdateExpression": "ADD escalations :one SET expires_at = :expires",
                         "ConditionExpression": (
                             "attribute_not_exists(escalations) OR escalations < :most"
                         ),
-                        "ExpressionAttributeValues": _values(
+                        "ExpressionAttributeValues": dynamodb.values(
                             {":one": 1, ":most": most_an_hour, ":expires": new.expires_at}
                         ),
                     }
                 },
             ]
         )
-    except dynamodb.exceptions.TransactionCanceledException as error:
+    except client.exceptions.TransactionCanceledException as error:
         codes = [reason.get("Code") for reason in error.response["CancellationReasons"]]
         if codes[2] == "ConditionalCheckFailed" and codes[1] != "ConditionalCheckFailed":
             raise Throttled(
@@ -266,23 +240,3 @@ def _open(new: Session, bundle: str, replaced: str | None, most_an_hour: int) ->
             ) from None
         return False
     return True
-
-
-def _values(plain: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serialize(value) for name, value in plain.items() if value is not None}
-
-
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _whole(_deserialize(value)) for name, value in item.items()}
-
-
-def _whole(value: Any) -> Any:
-    """Return a value as Python has it: all numbers here are whole."""
-    match value:
-        case Decimal():
-            return int(value)
-        case dict():
-            return {name: _whole(one) for name, one in value.items()}
-        case list():
-            return [_whole(one) for one in value]
-    return value

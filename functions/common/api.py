@@ -70,20 +70,32 @@ def answer(status: int, body: object, **headers: str) -> Answer:
     }
 
 
-def answering(event: Mapping[str, Any], context: Any, act: Callable[[Request], Answer]) -> Answer:
+def told(status: int, message: str, request_id: str | None = None, **headers: str) -> Answer:
+    """Tell a program in JSON why there is no success."""
+    body = {"message": message} | ({"requestId": request_id} if request_id else {})
+    return answer(status, body, **headers)
+
+
+def answering(
+    event: Mapping[str, Any],
+    context: Any,
+    act: Callable[[Request], Answer],
+    tell: Callable[..., Answer] = told,
+) -> Answer:
     """Answer a proxy event by `act`, whatever happens: what fails is logged and answered with 500.
 
-    An answer with 500 names the request's id and nothing from inside.
+    `tell` makes the answers that are no success, as `told` does. One with 500 names the request's
+    id and nothing from inside.
     """
     try:
         return act(Request.of(event))
     except Refusal as refusal:
         log.warning("refused", extra={"status": refusal.status, "reason": str(refusal)})
-        return answer(refusal.status, {"message": str(refusal)}, **refusal.headers)
+        return tell(refusal.status, str(refusal), **refusal.headers)
     except InvalidEvent as error:
         log.warning("refused", extra={"status": 400, "reason": str(error)})
-        return answer(400, {"message": str(error)})
+        return tell(400, str(error))
     except Exception:
         log.exception("failed")
         request_id = getattr(context, "aws_request_id", None)
-        return answer(500, {"message": "Internal server error", "requestId": request_id})
+        return tell(500, "Internal server error", request_id)
