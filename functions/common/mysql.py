@@ -1,9 +1,10 @@
-"""One warm connection to MySQL or MariaDB, for reading only."""
+"""Connections to MySQL or MariaDB, for reading only."""
 
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pymysql
 from pymysql.cursors import Cursor
@@ -49,20 +50,25 @@ def reading(settings: Settings, *, seconds: int, rows: int, longest: int) -> Ite
     database's message.
     """
     with _connection(settings, longest).cursor() as cursor:
-        # MariaDB's limit is in seconds, MySQL's in milliseconds:
-        # https://mariadb.com/kb/en/server-system-variables/#max_statement_time
-        # https://dev.mysql.com/doc/refman/8.0/en/server-system-variables.html
-        if "MariaDB" in cursor.connection.get_server_info():
-            limit, value = "max_statement_time", seconds
-        else:
-            limit, value = "max_execution_time", seconds * 1000
-        cursor.execute(f"SET SESSION {limit} = %s, sql_select_limit = %s", [value, rows])
+        limit_statements(cursor, seconds)
+        cursor.execute("SET SESSION sql_select_limit = %s", [rows])
         cursor.execute("START TRANSACTION READ ONLY")
         try:
             yield cursor
         finally:
             if cursor.connection.open:
                 cursor.execute("ROLLBACK")
+
+
+def limit_statements(cursor: Cursor, seconds: int) -> None:
+    """Let the server end each statement of this session after so many seconds."""
+    # MariaDB's limit is in seconds, MySQL's in milliseconds:
+    # https://mariadb.com/kb/en/server-system-variables/#max_statement_time
+    # https://dev.mysql.com/doc/refman/8.0/en/server-system-variables.html
+    if "MariaDB" in cursor.connection.get_server_info():
+        cursor.execute("SET SESSION max_statement_time = %s", [seconds])
+    else:
+        cursor.execute("SET SESSION max_execution_time = %s", [seconds * 1000])
 
 
 def _connection(settings: Settings, longest: int) -> pymysql.Connection:
@@ -74,12 +80,16 @@ def _connection(settings: Settings, longest: int) -> pymysql.Connection:
         # The server closes what was idle for wait_timeout, or was restarted.
         connection = None
     if connection is None:
-        connection = _connect(settings, longest)
+        connection = connect(settings, longest)
     _warm[settings, longest] = connection
     return connection
 
 
-def _connect(settings: Settings, longest: int) -> pymysql.Connection:
+def connect(settings: Settings, longest: int, **options: Any) -> pymysql.Connection:
+    """Connect over TLS, the certificate and the name in it verified; `options` are PyMySQL's.
+
+    `longest` is the most seconds that a statement may take. Raises pymysql.MySQLError.
+    """
     tls = None if settings.ca == "off" else ssl.create_default_context(cadata=settings.ca)
     return pymysql.connect(
         host=settings.host,
@@ -93,4 +103,5 @@ def _connect(settings: Settings, longest: int) -> pymysql.Connection:
         # Longer than the time limit on the server, which is the one to end a slow query.
         read_timeout=longest + 5,
         write_timeout=10,
+        **options,
     )
