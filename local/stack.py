@@ -24,6 +24,14 @@ PROGRAMS = ("ministack", "mariadb", "sandbox")
 # Twilio's account on the laptop: no secret, but a setting that is kept with the secrets.
 TWILIO_ACCOUNT_SID = f"AC{0x1A9:032x}"
 
+# Google's side: the provider of identities that trusts AWS, and whom its roles may impersonate.
+GOOGLE_PROJECT = "laptop-project"
+GOOGLE_SERVICE_ACCOUNT = f"mimamori@{GOOGLE_PROJECT}.iam.gserviceaccount.com"
+GOOGLE_AUDIENCE = (
+    "//iam.googleapis.com/projects/123456789012/locations/global"
+    "/workloadIdentityPools/aws/providers/mimamori"
+)
+
 # At the start of every secret of the laptop: a test that greps for it finds a leak.
 SECRET_PREFIX = "laptop-secret-"  # noqa: S105
 

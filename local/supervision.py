@@ -8,10 +8,20 @@ from pathlib import Path
 
 import database
 import processes
-from stack import REGION, ROOT, TWILIO_ACCOUNT_SID, Stack, StackError
+from stack import (
+    GOOGLE_AUDIENCE,
+    GOOGLE_PROJECT,
+    GOOGLE_SERVICE_ACCOUNT,
+    REGION,
+    ROOT,
+    TWILIO_ACCOUNT_SID,
+    Stack,
+    StackError,
+)
 from supervisor_api import USER
 
 MACKEREL_SERVICES = ("ore-no-service",)
+GOOGLE_ROLES = "mimamori-local-s3_to_bigquery"
 # Of functions/phone_escalation/schema/sample.sql.
 TWILIO_NUMBER = "+815000000000"
 PHONES = {
@@ -60,6 +70,7 @@ def configuration(stack: Stack) -> str:
         "MACKEREL_APIBASE": stack.sandbox_url,
         "SLACK_API_BASE": f"{stack.sandbox_url}/api/",
         "TWILIO_API_BASE": stack.sandbox_url,
+        "BIGQUERY_API_BASE": stack.sandbox_url,
         "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": stack.scaling_url,
         # A state machine's pauses of minutes are seconds here.
         "SFN_WAIT_SCALE": "0.02",
@@ -79,6 +90,10 @@ def configuration(stack: Stack) -> str:
             [{"number": number, "name": name} for number, name in PHONES.items()],
             ensure_ascii=False,
         ),
+        "SANDBOX_GOOGLE_AUDIENCE": GOOGLE_AUDIENCE,
+        "SANDBOX_GOOGLE_ROLES": GOOGLE_ROLES,
+        "SANDBOX_GOOGLE_SERVICE_ACCOUNT": GOOGLE_SERVICE_ACCOUNT,
+        "SANDBOX_GOOGLE_PROJECT": GOOGLE_PROJECT,
         # Changed code is a changed configuration, so the next start restarts the sandbox.
         "SANDBOX_CODE": _digest(SANDBOX),
     }

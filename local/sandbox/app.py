@@ -17,15 +17,20 @@ from starlette.routing import Route
 
 from sandbox import (
     application_autoscaling,
+    bigquery,
     cloudwatch,
     faults,
+    google_auth,
     inbox,
     mackerel,
+    mail,
     page,
     phones,
     slack,
     twilio,
 )
+from sandbox.bigquery_jobs import open_jobs
+from sandbox.google import Tokens
 from sandbox.service import setting
 from sandbox.switchboard import open_switchboard
 
@@ -42,20 +47,26 @@ def build(environ: Mapping[str, str]) -> Starlette:
     """Put the app together; RuntimeError names an environment variable that is missing."""
     items = inbox.open_inbox(Path(setting(environ, "SANDBOX_DIR")))
     switchboard = open_switchboard(items, environ)
+    mailbox = mail.open_mailbox(items, environ)
     services = [service for play in PLAYED for service in play(items, environ)]
     services += twilio.play(switchboard, environ)
+    tokens, jobs = Tokens(), open_jobs(items, environ)
+    services += google_auth.play(tokens, environ) + bigquery.play(jobs, tokens)
     pending = faults.Faults()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
+        async with mailbox.collecting():
+            yield
         await switchboard.close()
+        await jobs.close()
 
     return Starlette(
         routes=[
             Route("/health", _health, methods=["GET"]),
-            *page.routes(items, environ, switchboard),
-            *inbox.routes(items),
+            *page.routes(items, environ, switchboard, jobs),
+            *inbox.routes(items, mailbox.collect),
+            *mail.routes(items),
             *phones.routes(switchboard),
             *slack.file_routes(environ),
             *faults.routes(pending, services),

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,8 +117,11 @@ def bad_field(field: str, takes: str, got: object) -> Response:
     )
 
 
-def routes(inbox: Inbox) -> list[Route]:
-    """Return `GET /inbox?channel=&after=&limit=`: a JSON list, newest last."""
+def routes(inbox: Inbox, collect: Callable[[], Awaitable[None]]) -> list[Route]:
+    """Return `GET /inbox?channel=&after=&limit=`: a JSON list, newest last.
+
+    `collect` is awaited first: it gets what does not come by itself.
+    """
 
     async def listing(request: Request) -> Response:
         query: dict[str, Any] = {}
@@ -136,6 +139,7 @@ def routes(inbox: Inbox) -> list[Route]:
                 return bad_field(field, f"a whole number from {least}", value)
             else:
                 query[field] = number
+        await collect()
         return _json(asdict(item) for item in inbox.items(**query))
 
     return [Route("/inbox", listing, methods=["GET"])]

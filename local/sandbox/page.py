@@ -1,6 +1,7 @@
 """The first page: phones that ring, what the functions sent, and how they ran, for people.
 
-Beside the channels there is the estate, where it has schedules: what is on and what is off.
+Beside the channels there is the estate, where it has schedules: what is on and what is off; and
+BigQuery, once it has a table: the tables, a chart of each over its days, and the last loads.
 
 Every channel may have a template of its own, `templates/channels/<channel>.html`, with the macro
 `item(item)`, and, where wanted, `head(page)` (what stands above its items) and `fold` (whether
@@ -31,13 +32,16 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sandbox import estate, runs
+from sandbox import estate, mail, runs
+from sandbox.bigquery_jobs import Jobs
+from sandbox.bigquery_view import View, viewer
 from sandbox.charts import TOKYO, Chart, draw
 from sandbox.estate import Estate
 from sandbox.inbox import Inbox, Item, bad_field
 from sandbox.runs import Seen, newest_failures
 from sandbox.service import setting
 from sandbox.switchboard import Phone, Switchboard
+from sandbox.watch import Watch
 
 _HERE = Path(__file__).parent
 _ITEMS = 100  # a channel; older ones are a link away
@@ -49,7 +53,8 @@ _BOLD = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -57,8 +62,10 @@ _HEADERS = {
 }
 
 
-def routes(inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard) -> list[BaseRoute]:
-    """Return `GET /?channel=&before=`, `/estate`, and what they are made of under `/static`.
+def routes(
+    inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard, jobs: Jobs
+) -> list[BaseRoute]:
+    """Return `GET /?channel=&before=`, `/estate`, `/bigquery`, and their parts under `/static`.
 
     `before` is an item's id: the page of those before it. SANDBOX_AWS_ENDPOINT is where the
     functions' logs are read, and the estate is asked for.
@@ -78,6 +85,7 @@ def routes(inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard) -
             "counts": counts,
             "total": sum(counts.values()),
             "sleeps": bool(schedules.known.rules),
+            "loads": jobs.warehouse.version > 0 or "bigquery" in counts,
             "phones": phones,
             "ringing": [each for each in phones if each.call and each.call.status == "ringing"],
             "seen": seen,
@@ -127,7 +135,7 @@ def routes(inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard) -
         return await answer(request, known, lambda view: template.render(view, estate=known))
 
     async def answer(
-        request: Request, known: Estate | None, render: Callable[[dict[str, Any]], str]
+        request: Request, known: Estate | View | None, render: Callable[[dict[str, Any]], str]
     ) -> Response:
         # Taken here and not in the thread that renders, beside the calls.
         seen, phones = functions.known, switchboard.phones()
@@ -138,6 +146,7 @@ def routes(inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard) -
             len(newest_failures(seen)),
             switchboard.version,
             bool(schedules.known.rules),
+            jobs.warehouse.version > 0,
             known,
         )
         headers = {**_HEADERS, "ETag": f'"{tag}"'}
@@ -149,8 +158,27 @@ def routes(inbox: Inbox, environ: Mapping[str, str], switchboard: Switchboard) -
     return [
         Route("/", page, methods=["GET"]),
         Route("/estate", estate_page, methods=["GET"]),
+        Route("/bigquery", _tables_page(viewer(jobs), templates, functions, answer)),
         Mount("/static", StaticFiles(directory=_HERE / "static")),
     ]
+
+
+def _tables_page(
+    view: Callable[[], View],
+    templates: Environment,
+    functions: Watch[Seen],
+    answer: Callable[..., Any],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def page(request: Request) -> Response:
+        await functions.latest()
+        known = await run_in_threadpool(view)
+        template = templates.get_template("bigquery.html")
+        response: Response = await answer(
+            request, known, lambda around: template.render(around, bigquery=known)
+        )
+        return response
+
+    return page
 
 
 def mrkdwn(text: str) -> Markup:
@@ -202,6 +230,9 @@ def _templates() -> Environment:
     filters: dict[str, Callable[..., Any]] = {
         "clock": lambda at: _tokyo(at).strftime("%H:%M:%S"),
         "day": lambda at: _tokyo(at).strftime("%m-%d"),
+        "epoch": lambda text: datetime.fromisoformat(text).timestamp(),
+        "height": mail.height,
+        "linked": mail.linked,
         "minute": lambda at: _tokyo(at).strftime("%a %m-%d %H:%M"),
         "stamp": lambda at: _tokyo(at).isoformat(timespec="seconds"),
         "mrkdwn": mrkdwn,

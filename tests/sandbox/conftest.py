@@ -12,7 +12,7 @@ import pytest
 import requests
 from botocore.config import Config
 
-from stack import REGION, ROOT
+from stack import GOOGLE_AUDIENCE, GOOGLE_PROJECT, GOOGLE_SERVICE_ACCOUNT, REGION, ROOT
 from tests.support import free_port, serving
 
 KEY = "a-key-of-the-tests"
@@ -64,6 +64,10 @@ def start_sandbox():
             "SANDBOX_TWILIO_AUTH_TOKEN": AUTH_TOKEN,
             "SANDBOX_TWILIO_NUMBERS": CALLER,
             "SANDBOX_PHONES": json.dumps(PHONES),
+            "SANDBOX_GOOGLE_AUDIENCE": GOOGLE_AUDIENCE,
+            "SANDBOX_GOOGLE_ROLES": "role-*,mimamori-local-s3_to_bigquery",
+            "SANDBOX_GOOGLE_SERVICE_ACCOUNT": GOOGLE_SERVICE_ACCOUNT,
+            "SANDBOX_GOOGLE_PROJECT": GOOGLE_PROJECT,
             **extra,
         }
         command = [
