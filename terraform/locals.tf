@@ -16,4 +16,17 @@ locals {
     log_retention_days = var.log_retention_days
     placeholder        = { bucket = aws_s3_object.placeholder.bucket, key = aws_s3_object.placeholder.key }
   }
+
+  # For functions that count what became of their work, in the suite's own namespace.
+  # PutMetricData takes no resource; its namespace is what it can be held to. On AWS that key is
+  # always there, so IfExists is as strict; an emulator that does not fill it in lets calls through.
+  metrics_statement = {
+    actions   = ["cloudwatch:PutMetricData"]
+    resources = ["*"]
+    conditions = [{
+      test     = "StringEqualsIfExists"
+      variable = "cloudwatch:namespace"
+      values   = ["Mimamori"]
+    }]
+  }
 }

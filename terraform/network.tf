@@ -2,7 +2,9 @@
 
 locals {
   # What such a function calls. Its log lines do not pass through the VPC.
-  endpoint_services = var.vpc_endpoints ? toset(["monitoring", "ssm"]) : toset([])
+  endpoint_services = var.vpc_endpoints ? toset(["monitoring", "sqs", "ssm"]) : toset([])
+  # What costs nothing, and is reached by the subnets' routes.
+  gateway_services = var.vpc_endpoints ? { dynamodb = "DynamoDB", s3 = "S3" } : {}
 
   vpc = {
     subnet_ids         = var.network.subnet_ids
@@ -106,25 +108,34 @@ resource "aws_vpc_endpoint" "api" {
   tags = { Name = "${local.prefix}${each.value}" }
 }
 
-# DynamoDB's costs nothing, and is reached by the subnets' routes.
-resource "aws_vpc_endpoint" "dynamodb" {
-  count = var.vpc_endpoints ? 1 : 0
+resource "aws_vpc_endpoint" "gateway" {
+  for_each = local.gateway_services
 
   vpc_id            = var.network.vpc_id
-  service_name      = "com.amazonaws.${data.aws_region.current.name}.dynamodb"
+  service_name      = "com.amazonaws.${data.aws_region.current.name}.${each.key}"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = var.network.route_table_ids
 
-  tags = { Name = "${local.prefix}dynamodb" }
+  tags = { Name = "${local.prefix}${each.key}" }
 }
 
-resource "aws_vpc_security_group_egress_rule" "functions_to_dynamodb" {
-  count = var.vpc_endpoints ? 1 : 0
+resource "aws_vpc_security_group_egress_rule" "functions_to_gateways" {
+  for_each = local.gateway_services
 
   security_group_id = aws_security_group.functions.id
-  description       = "DynamoDB"
-  prefix_list_id    = aws_vpc_endpoint.dynamodb[0].prefix_list_id
+  description       = each.value
+  prefix_list_id    = aws_vpc_endpoint.gateway[each.key].prefix_list_id
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+}
+
+# A route table takes one such endpoint of a service, so the one that is there has to be the one.
+moved {
+  from = aws_vpc_endpoint.dynamodb[0]
+  to   = aws_vpc_endpoint.gateway["dynamodb"]
+}
+moved {
+  from = aws_vpc_security_group_egress_rule.functions_to_dynamodb[0]
+  to   = aws_vpc_security_group_egress_rule.functions_to_gateways["dynamodb"]
 }

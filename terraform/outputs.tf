@@ -1,10 +1,13 @@
 output "functions" {
-  description = "What lambroll reads, and all that it reads: function => name, role_arn, log_group, environment, vpc."
+  description = "What lambroll reads, and all that it reads: function => name, role_arn, log_group, environment, timeout, vpc."
   value = {
     cloudwatch_to_mackerel = module.cloudwatch_to_mackerel.contract
     cloudwatch_to_slack    = module.cloudwatch_to_slack.contract
+    data_export            = module.data_export.contract
     db_to_cloudwatch       = module.db_to_cloudwatch.contract
     env_scheduler          = module.env_scheduler.contract
+    export_link            = module.export_link.contract
+    export_mail            = module.export_mail.contract
     phone_call             = module.phone_call.contract
     phone_callback         = module.phone_callback.contract
     phone_sweep            = module.phone_sweep.contract
@@ -22,7 +25,7 @@ output "phone_escalation" {
     `aws apigateway get-api-key --include-value` tells), alarm_topics (name => ARN), table.
   EOT
   value = {
-    base_url     = local.phone_base_url
+    base_url     = module.phone_api.base_url
     callers      = { for name, key in aws_api_gateway_api_key.caller : name => key.id }
     alarm_topics = { for name, topic in aws_sns_topic.phone : name => topic.arn }
     table        = aws_dynamodb_table.phone_escalation.name
@@ -32,4 +35,20 @@ output "phone_escalation" {
 output "env_scheduler" {
   description = "What puts the environment to sleep and wakes it: state_machine_arn, for start-execution."
   value       = { state_machine_arn = module.env_scheduler_machine.arn }
+}
+
+output "data_export" {
+  description = <<-EOT
+    How exports are asked for and where they are: queue_url, queue_arn, dead_letter_queue_url, bucket,
+    table, base_url (of links), sender_policy_json (the policy of an application that sends jobs).
+  EOT
+  value = {
+    queue_url             = aws_sqs_queue.exports.url
+    queue_arn             = aws_sqs_queue.exports.arn
+    dead_letter_queue_url = aws_sqs_queue.exports_dead.url
+    bucket                = aws_s3_bucket.exports.bucket
+    table                 = aws_dynamodb_table.data_export.name
+    base_url              = module.export_api.base_url
+    sender_policy_json    = data.aws_iam_policy_document.export_sender.json
+  }
 }

@@ -9,20 +9,8 @@ locals {
   phone_environment = {
     PHONE_TABLE = local.phone_table
     # What Twilio signs is the address it was given; an event does not hold it.
-    PUBLIC_BASE_URL = local.phone_base_url
+    PUBLIC_BASE_URL = module.phone_api.base_url
     TIMEZONE        = var.phone_escalation.timezone
-  }
-
-  # PutMetricData takes no resource; its namespace is what it can be held to. On AWS that key is
-  # always there, so IfExists is as strict; an emulator that does not fill it in lets calls through.
-  phone_metrics_statement = {
-    actions   = ["cloudwatch:PutMetricData"]
-    resources = ["*"]
-    conditions = [{
-      test     = "StringEqualsIfExists"
-      variable = "cloudwatch:namespace"
-      values   = ["Mimamori"]
-    }]
   }
 }
 
@@ -79,7 +67,7 @@ module "phone_callback" {
     },
     # The API takes no resource.
     { actions = ["dynamodb:ListStreams"], resources = ["*"] },
-    local.phone_metrics_statement,
+    local.metrics_statement,
   ]
 }
 
@@ -109,7 +97,7 @@ module "phone_sweep" {
       actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources = [local.phone_table_arn]
     },
-    local.phone_metrics_statement,
+    local.metrics_statement,
   ]
 }
 

@@ -50,8 +50,8 @@ variable "network" {
     Where the functions that read the database run.
     - `vpc_id`: the VPC of the database.
     - `subnet_ids`: private subnets in it, two or more in different zones.
-    - `route_table_ids`: the subnets' route tables, which learn the way to DynamoDB; needed with
-      `vpc_endpoints` only.
+    - `route_table_ids`: the subnets' route tables, which learn the way to DynamoDB and S3; needed
+      with `vpc_endpoints` only.
   EOT
   nullable    = false
 
@@ -69,7 +69,7 @@ variable "network" {
   }
   validation {
     condition     = !var.vpc_endpoints || length(var.network.route_table_ids) > 0
-    error_message = "network.route_table_ids: vpc_endpoints needs the subnets' route tables, for DynamoDB."
+    error_message = "network.route_table_ids: vpc_endpoints needs the subnets' route tables, for DynamoDB and S3."
   }
 }
 
@@ -77,10 +77,11 @@ variable "vpc_endpoints" {
   type        = bool
   description = <<-EOT
     Whether to make endpoints for what the functions in the VPC call: interface endpoints of
-    CloudWatch and SSM, and a gateway endpoint of DynamoDB. False where the VPC has such endpoints
-    or a NAT gateway already: two interface endpoints of one service cannot both have the private
-    DNS name, nor two gateway endpoints the same route table. Then `https_egress_cidr_blocks`, and
-    `https_egress_prefix_list_ids` for a gateway endpoint, say where they are.
+    CloudWatch, SQS and SSM, and gateway endpoints of DynamoDB and S3. False where the VPC has such
+    endpoints or a NAT gateway already: two interface endpoints of one service cannot both have the
+    private DNS name, nor two gateway endpoints of one the same route table. Then
+    `https_egress_cidr_blocks`, and `https_egress_prefix_list_ids` for gateway endpoints, say where
+    they are.
   EOT
   nullable    = false
 }
@@ -100,15 +101,15 @@ variable "https_egress_cidr_blocks" {
   }
   validation {
     condition     = var.vpc_endpoints || length(var.https_egress_cidr_blocks) > 0
-    error_message = "https_egress_cidr_blocks: without vpc_endpoints it must say where CloudWatch and SSM are to be reached."
+    error_message = "https_egress_cidr_blocks: without vpc_endpoints it must say where CloudWatch, SQS and SSM are to be reached."
   }
 }
 
 variable "https_egress_prefix_list_ids" {
   type        = set(string)
   description = <<-EOT
-    AWS's lists of addresses that the functions in the VPC may go to on port 443: DynamoDB's, where
-    the environment brings a gateway endpoint.
+    AWS's lists of addresses that the functions in the VPC may go to on port 443: DynamoDB's and
+    S3's, where the environment brings gateway endpoints.
   EOT
   default     = []
   nullable    = false
@@ -215,7 +216,8 @@ variable "api_base_url" {
   description = <<-EOT
     Where an API is reached, without a slash at its end; `{api_id}` and `{stage}` in it are replaced.
     Null: the address that API Gateway gives to its stage. Twilio signs this address, so it must be
-    the one that is called from outside.
+    the one that is called from outside. Without `{api_id}` it is one API's, the phone escalation's;
+    data_export has a `base_url` of its own.
   EOT
   default     = null
 
@@ -384,5 +386,83 @@ variable "env_scheduler" {
   validation {
     condition     = alltrue([for arn in var.env_scheduler.kms_key_arns : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
     error_message = "env_scheduler.kms_key_arns: ARNs of keys (not of their aliases), arn:aws:kms:REGION:ACCOUNT:key/ID."
+  }
+}
+
+variable "alarm_actions" {
+  type        = set(string)
+  description = <<-EOT
+    ARNs that CloudWatch tells when an alarm of the suite goes off, such as a topic's of
+    phone_escalation or of a chat. Empty: no alarms are made.
+  EOT
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_actions : can(regex("^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:\\S+$", arn))])
+    error_message = "alarm_actions: ARNs, such as arn:aws:sns:REGION:ACCOUNT:TOPIC."
+  }
+}
+
+variable "data_export" {
+  type = object({
+    mail_from            = string
+    mail_identity        = optional(bool, true)
+    link_days            = optional(number, 7)
+    base_url             = optional(string)
+    replica_host         = optional(string)
+    timezone             = optional(string, "Asia/Tokyo")
+    reserved_concurrency = optional(number, 3)
+    lease_seconds        = optional(number, 90)
+    tls_only             = optional(bool, true)
+    force_destroy        = optional(bool, false)
+  })
+  description = <<-EOT
+    - `mail_from`: the address that mails come from.
+    - `mail_identity`: whether to have SES verify that address; false where its domain is verified, or
+      where another environment of the account has it verified.
+    - `link_days`: how long a link works; the file is deleted the day after.
+    - `base_url`: as api_base_url, for the links alone. Null: api_base_url where that has `{api_id}`,
+      else the address that API Gateway gives to its stage.
+    - `replica_host`: a replica of the database, read instead of it: on the same port, for the same
+      user, of the same security group.
+    - `timezone`: of the times that a mail says, and of the day in a file's name.
+    - `reserved_concurrency`: how many exports at once are kept for the function, 2 or more; -1 for
+      none, where the account's quota has none to give (a new account's 10).
+    - `lease_seconds`: how soon a job whose run was killed is taken up again.
+    - `tls_only`: whether the bucket refuses plain http. Only an emulator may do without, which has no
+      other.
+    - `force_destroy`: whether a bucket with files in it may be destroyed.
+  EOT
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\\.)+[A-Za-z]{2,}$", var.data_export.mail_from))
+    error_message = "data_export.mail_from: a mail address such as exports@example.com, without a name."
+  }
+  validation {
+    condition     = contains(range(1, 31), var.data_export.link_days)
+    error_message = "data_export.link_days: a whole number from 1 to 30."
+  }
+  validation {
+    condition     = var.data_export.base_url == null || can(regex("^https?://([^\\s/?#{}]|\\{(api_id|stage)\\})+(/([^\\s/?#{}]|\\{(api_id|stage)\\})+)*$", var.data_export.base_url))
+    error_message = "data_export.base_url: an address such as https://exports.example.com, without a query and without a slash at its end; it knows {api_id} and {stage}."
+  }
+  validation {
+    condition     = var.data_export.replica_host == null || can(regex("^[A-Za-z0-9.:-]+$", var.data_export.replica_host))
+    error_message = "data_export.replica_host: a host's name or address; left out where there is none."
+  }
+  validation {
+    condition     = can(regex("^[A-Za-z]+(/[A-Za-z0-9_+-]+)*$", var.data_export.timezone))
+    error_message = "data_export.timezone: a name such as Asia/Tokyo."
+  }
+  validation {
+    # Fewer than the two that the queue brings would turn messages away until they are given up.
+    condition     = var.data_export.reserved_concurrency == -1 || contains(range(2, 1001), var.data_export.reserved_concurrency)
+    error_message = "data_export.reserved_concurrency: a whole number from 2 to 1000, or -1 for none."
+  }
+  validation {
+    condition     = contains(range(3, 601), var.data_export.lease_seconds)
+    error_message = "data_export.lease_seconds: a whole number from 3 to 600."
   }
 }

@@ -13,7 +13,8 @@ function(name)
     Runtime: 'python3.13',
     Architectures: ['arm64'],
     MemorySize: 128,
-    Timeout: 30,
+    // Terraform's where something derives from it; then no function says its own.
+    Timeout: if contract.timeout != null then contract.timeout else 30,
     LoggingConfig: {
       LogFormat: 'JSON',
       LogGroup: contract.log_group,

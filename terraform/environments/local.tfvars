@@ -69,3 +69,9 @@ env_scheduler = {
   }
   tag_condition = false # the emulator knows no aws:ResourceTag, and would let nothing through
 }
+
+data_export = {
+  mail_from     = "exports@example.com"
+  lease_seconds = 6     # nobody at a laptop waits a minute and a half for what was killed
+  tls_only      = false # the emulator speaks http, and would let nothing through
+}

@@ -134,3 +134,14 @@ phone_escalation = {
 env_scheduler = {
   schedules = {}
 }
+
+data_export = {
+  mail_from     = "exports@example.com" # EXAMPLE
+  mail_identity = false                 # EXAMPLE: the domain is verified in SES
+
+  # EXAMPLE: the replica that reports may press; without it exports read database.host.
+  replica_host = "myapp-production-reports.abcdefghijkl.ap-northeast-1.rds.amazonaws.com"
+}
+
+# EXAMPLE: who is told by CloudWatch's alarms on the suite.
+alarm_actions = ["arn:aws:sns:ap-northeast-1:123456789012:operations"]

@@ -98,3 +98,10 @@ env_scheduler = {
     }
   }
 }
+
+data_export = {
+  mail_from = "exports-staging@example.com" # EXAMPLE: SES mails it a link, which has to be opened once
+
+  # 3 of the account's concurrency are kept; a new account has 10 in all, and none to keep.
+  reserved_concurrency = -1
+}

@@ -26,12 +26,16 @@ run "staging" {
     error_message = "One prefix for all names."
   }
   assert {
-    condition     = length(aws_vpc_endpoint.api) == 2 && length(aws_vpc_security_group_egress_rule.functions_to_endpoints) == 1
+    condition     = length(aws_vpc_endpoint.api) == 3 && length(aws_vpc_security_group_egress_rule.functions_to_endpoints) == 1
     error_message = "Endpoints are made where the environment asks for them."
   }
   assert {
-    condition     = aws_vpc_endpoint.dynamodb[0].vpc_endpoint_type == "Gateway" && aws_vpc_endpoint.dynamodb[0].route_table_ids == toset(["rtb-1"])
-    error_message = "DynamoDB is reached by the subnets' routes."
+    condition     = alltrue([for service in ["dynamodb", "s3"] : aws_vpc_endpoint.gateway[service].vpc_endpoint_type == "Gateway" && aws_vpc_endpoint.gateway[service].route_table_ids == toset(["rtb-1"])])
+    error_message = "DynamoDB and S3 are reached by the subnets' routes."
+  }
+  assert {
+    condition     = keys(aws_vpc_security_group_egress_rule.functions_to_gateways) == ["dynamodb", "s3"]
+    error_message = "The functions may go there."
   }
 }
 
@@ -47,7 +51,7 @@ run "endpoints_of_ones_own" {
   }
 
   assert {
-    condition     = length(aws_vpc_endpoint.api) == 0 && length(aws_vpc_endpoint.dynamodb) == 0 && length(aws_security_group.endpoints) == 0
+    condition     = length(aws_vpc_endpoint.api) == 0 && length(aws_vpc_endpoint.gateway) == 0 && length(aws_security_group.endpoints) == 0
     error_message = "None are made."
   }
   assert {
@@ -56,6 +60,6 @@ run "endpoints_of_ones_own" {
   }
   assert {
     condition     = aws_vpc_security_group_egress_rule.functions_to_prefix_lists["pl-1"].to_port == 443
-    error_message = "To its gateway endpoint as well."
+    error_message = "To its gateway endpoints as well."
   }
 }

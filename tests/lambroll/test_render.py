@@ -13,6 +13,8 @@ LAMBROLL = Path(os.environ.get("LAMBROLL", ROOT / ".local/bin/lambroll"))
 JSONNETFMT = Path(os.environ.get("JSONNETFMT", LAMBROLL.with_name("jsonnetfmt")))
 CONFIGURATIONS = sorted((ROOT / "lambroll").glob("*.jsonnet"))
 NAMES = [path.stem for path in CONFIGURATIONS]
+# What Terraform decides, because a queue's visibility derives from it.
+TIMEOUTS = {"data_export": 900, "export_mail": 30}
 VPC = {"subnet_ids": ["subnet-a", "subnet-c"], "security_group_ids": ["sg-1"]}
 
 
@@ -23,6 +25,7 @@ def contract(name: str, vpc: dict[str, list[str]] | None) -> dict[str, Any]:
         "role_arn": f"arn:aws:iam::123456789012:role/mimamori-staging-{name}",
         "log_group": f"/aws/lambda/mimamori-staging-{name}",
         "environment": {"PARAMETER_PATH": "/staging/myApp"},
+        "timeout": TIMEOUTS.get(name),
         "vpc": vpc,
     }
 
@@ -78,7 +81,13 @@ def test_the_handler_is_in_the_capabilitys_folder(name: str, tmp_path: Path) -> 
 def test_it_fits_lambda_and_ends_before_the_next_run(name: str, tmp_path: Path) -> None:
     function = json.loads(render(name, tmp_path, {name: contract(name, None)}).stdout)
     assert 128 <= function["MemorySize"] <= 10240
-    assert 1 <= function["Timeout"] <= 60
+    assert 1 <= function["Timeout"] <= TIMEOUTS.get(name, 60)
+
+
+@pytest.mark.parametrize("name", TIMEOUTS)
+def test_a_timeout_of_terraforms_is_the_one(name: str, tmp_path: Path) -> None:
+    said = contract(name, None) | {"timeout": 123}
+    assert json.loads(render(name, tmp_path, {name: said}).stdout)["Timeout"] == 123
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -65,13 +65,24 @@ class Plan:
     environment: str
     json: dict[str, Any]
 
-    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return what is going to be made of a type, by address."""
+    def resources(self, kind: str, within: str = "") -> dict[str, dict[str, Any]]:
+        """Return what is going to be made of a type, by address; of a module, say `module.x.`."""
         return {
             change["address"]: change["change"]["after"]
             for change in self.json["resource_changes"]
-            if change["type"] == kind and change["mode"] == "managed"
+            if change["type"] == kind
+            and change["mode"] == "managed"
+            and change["address"].startswith(within)
         }
+
+    def places(self, api: str) -> set[str]:
+        """Return the paths of an API's resources, such as /exports/{job}."""
+        made = self.resources("aws_api_gateway_resource", within=f"module.{api}.")
+        # A resource is known by its path; its part is the last of it, below the one before.
+        paths = {address.split('"')[1]: one["path_part"] for address, one in made.items()}
+        assert all(path.rpartition("/")[2] == part for path, part in paths.items())
+        assert all(path.rpartition("/")[0] in {*paths, ""} for path in paths)
+        return {f"/{path}" for path in paths}
 
     def functions(self) -> list[str]:
         """Return the short names of the functions."""

@@ -11,7 +11,11 @@ QUERIES = Path(__file__).resolve().parents[2] / "functions/db_to_cloudwatch/quer
 NO_RESOURCE = r"\*"
 OWN_LOG_STREAMS = r"arn:aws:logs:[a-z0-9-]+:\d{12}:log-group:/aws/lambda/{function}:\*"
 INTERFACES = r"arn:aws:ec2:[a-z0-9-]+:\d{12}:\*/\*"
-PHONE_TABLE = r"arn:aws:dynamodb:[a-z0-9-]+:\d{12}:table/mimamori-[a-z]+-phone_escalation"
+STREAMS = (
+    r"arn:aws:dynamodb:[a-z0-9-]+:\d{12}:"
+    r"table/mimamori-[a-z]+-(data_export|phone_escalation)/stream/\*"
+)
+EXPORTS = r"arn:aws:s3:::mimamori-[a-z]+-exports-\d{12}/exports/\*"
 ACCOUNTS_OWN = r"arn:aws:{service}:[a-z0-9-]+:\d{{12}}:{resource}"
 
 
@@ -36,9 +40,9 @@ NOT_EXACT = {
     "cloudwatch:GetMetricData": NO_RESOURCE,  # the API takes none
     "cloudwatch:GetMetricWidgetImage": NO_RESOURCE,  # the API takes none
     "cloudwatch:PutMetricData": NO_RESOURCE,  # the API takes none: held to its namespace
-    "dynamodb:DescribeStream": PHONE_TABLE + r"/stream/\*",  # a stream's name comes later
-    "dynamodb:GetRecords": PHONE_TABLE + r"/stream/\*",
-    "dynamodb:GetShardIterator": PHONE_TABLE + r"/stream/\*",
+    "dynamodb:DescribeStream": STREAMS,  # a stream's name comes later
+    "dynamodb:GetRecords": STREAMS,
+    "dynamodb:GetShardIterator": STREAMS,
     "dynamodb:ListStreams": NO_RESOURCE,  # the API takes none
     "ec2:AssignPrivateIpAddresses": INTERFACES,  # for Lambda itself; their ids come later
     "ec2:CreateNetworkInterface": INTERFACES,
@@ -65,6 +69,11 @@ NOT_EXACT = {
     "rds:StartDBInstance": _tagged("rds", r"db:\*"),
     "rds:StopDBCluster": _tagged("rds", r"cluster:\*"),
     "rds:StopDBInstance": _tagged("rds", r"db:\*"),
+    "s3:AbortMultipartUpload": EXPORTS,  # a file for each job
+    "s3:GetObject": EXPORTS,
+    "s3:ListMultipartUploadParts": EXPORTS,
+    "s3:PutObject": EXPORTS,
+    "ses:SendEmail": NO_RESOURCE,  # held to the sender, whose identity may be the domain's
     "tag:GetResources": NO_RESOURCE,  # the API takes none
 }
 # The laptop's emulator does not know what is being tagged.
@@ -88,14 +97,34 @@ READABLE = {
     "cloudwatch_to_mackerel": {"MACKEREL_API_KEY", *COGNITO},
     "cloudwatch_to_slack": {"SLACK_BOT_TOKEN", *COGNITO},
     "db_to_cloudwatch": {f"DATABASE_{name}" for name in DATABASE},
+    "data_export": {f"DATABASE_{name}" for name in DATABASE},
     "env_scheduler": {"SLACK_BOT_TOKEN"},
+    "export_link": set(),
+    "export_mail": set(),
     "phone_call": {f"DATABASE_{name}" for name in DATABASE},
     "phone_callback": {"SLACK_BOT_TOKEN", *TWILIO},
     "phone_sweep": {"SLACK_BOT_TOKEN", *TWILIO},
 }
-IN_VPC = {"db_to_cloudwatch", "phone_call"}
+IN_VPC = {"data_export", "db_to_cloudwatch", "phone_call"}
 # Names of environment variables besides PARAMETER_PATH; an address is known after the apply.
 ENVIRONMENT = {
+    "data_export": {
+        "DATABASE_REPLICA_HOST",
+        "EXPORT_BUCKET",
+        "EXPORT_QUEUE_URL",
+        "EXPORT_TABLE",
+        "LEASE_SECONDS",
+        "LINK_DAYS",
+    },
+    "export_link": {"EXPORT_BUCKET", "EXPORT_TABLE", "TIMEZONE"},
+    "export_mail": {
+        "EXPORT_BUCKET",
+        "EXPORT_TABLE",
+        "LINK_DAYS",
+        "MAIL_FROM",
+        "PUBLIC_BASE_URL",
+        "TIMEZONE",
+    },
     "env_scheduler": {"SCHEDULES", "STATE_MACHINE_ARN", "TAG_KEY"},
     "phone_call": {"ALARM_GROUPS", "ENV_TYPE", "PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
     "phone_callback": {"PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
@@ -118,6 +147,7 @@ def test_it_makes_every_function(plan: Any) -> None:
             "log_group",
             "name",
             "role_arn",
+            "timeout",
             "vpc",
         }
         environment = known["environment"]
@@ -173,6 +203,7 @@ def test_metrics_are_put_into_the_namespaces_of_the_queries_and_the_suites_own(p
     assert namespaces
     held = {
         "db_to_cloudwatch": namespaces,
+        "export_mail": {"Mimamori"},
         "phone_callback": {"Mimamori"},
         "phone_sweep": {"Mimamori"},
     }
@@ -236,9 +267,16 @@ def test_every_trigger_names_the_alias(plan: Any) -> None:
         assert "aws_lambda_alias.current.arn" in references, address
     mappings = plan.references("aws_lambda_event_source_mapping", "function_name")
     subscriptions = plan.references("aws_sns_topic_subscription", "endpoint")
-    for function, triggers in (("phone_callback", mappings), ("phone_call", subscriptions)):
-        for address, references in triggers.items():
-            assert f"module.{function}.alias_arn" in references, address
+    called = {
+        "aws_lambda_event_source_mapping.export_mail": "export_mail",
+        "aws_lambda_event_source_mapping.exports": "data_export",
+        "aws_lambda_event_source_mapping.exports_dead": "export_mail",
+        "aws_lambda_event_source_mapping.phone_callback": "phone_callback",
+        "aws_sns_topic_subscription.phone": "phone_call",
+    }
+    assert (mappings | subscriptions).keys() == called.keys()
+    for address, references in (mappings | subscriptions).items():
+        assert f"module.{called[address]}.alias_arn" in references, address
     functions = {
         address.split('"')[1]: re.fullmatch(
             r"arn:aws:apigateway:ap-northeast-1:lambda:path/2015-03-31/functions/"
@@ -252,6 +290,7 @@ def test_every_trigger_names_the_alias(plan: Any) -> None:
         "call": f"{prefix}phone_call",
         "status": f"{prefix}phone_call",
         "webhook": f"{prefix}phone_callback",
+        "link": f"{prefix}export_link",
     }
     settings = plan.resources("aws_lambda_function_event_invoke_config").values()
     assert [setting["qualifier"] for setting in settings] == ["current"] * len(READABLE)
@@ -261,7 +300,7 @@ def test_every_permission_is_for_one_trigger_on_the_alias(plan: Any) -> None:
     sources = {
         "events.amazonaws.com": ("aws_cloudwatch_event_rule.this", "aws_cloudwatch_event_target"),
         "apigateway.amazonaws.com": (
-            "aws_api_gateway_rest_api.phonecall",
+            "aws_api_gateway_rest_api.this",
             "aws_api_gateway_integration",
         ),
         "sns.amazonaws.com": ("aws_sns_topic.phone", "aws_sns_topic_subscription"),
@@ -286,8 +325,8 @@ def test_every_function_has_a_schedule_with_its_payload(plan: Any) -> None:
     assert inputs["db_to_cloudwatch"] == {}
     assert inputs["phone_call"] == {"check": True}
     assert inputs["phone_sweep"] == {}
-    # A stream and an API call phone_callback; in production nothing sleeps.
-    without = {"phone_callback"} | (
+    # Streams, queues and APIs call the others; in production nothing sleeps.
+    without = {"data_export", "export_link", "export_mail", "phone_callback"} | (
         {"env_scheduler"} if plan.environment == "production" else set()
     )
     assert inputs.keys() == READABLE.keys() - without
@@ -308,6 +347,7 @@ def test_a_schedule_says_its_cron_in_local_time(plan: Any) -> None:
 def test_logs_are_not_kept_for_ever(plan: Any) -> None:
     groups = plan.resources("aws_cloudwatch_log_group").values()
     assert {group["name"] for group in groups} == {
+        f"/aws/apigateway/mimamori-{plan.environment}-exports",
         f"/aws/apigateway/mimamori-{plan.environment}-phonecall",
         f"/aws/vendedlogs/states/mimamori-{plan.environment}-env_scheduler",
         *(f"/aws/lambda/mimamori-{plan.environment}-{function}" for function in READABLE),
@@ -356,10 +396,13 @@ def test_functions_in_the_vpc_go_nowhere_but_to_aws_and_the_database(plan: Any) 
         assert not lists
     else:
         assert not blocks
-        assert lists == ["aws_vpc_security_group_egress_rule.functions_to_dynamodb[0]"]
+        rule = "aws_vpc_security_group_egress_rule.functions_to_gateways"
+        assert lists == [f'{rule}["{service}"]' for service in ("dynamodb", "s3")]
         assert {one["service_name"] for one in endpoints.values()} == {
             "com.amazonaws.ap-northeast-1.dynamodb",
             "com.amazonaws.ap-northeast-1.monitoring",
+            "com.amazonaws.ap-northeast-1.s3",
+            "com.amazonaws.ap-northeast-1.sqs",
             "com.amazonaws.ap-northeast-1.ssm",
         }
         for one in endpoints.values():

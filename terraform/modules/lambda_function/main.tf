@@ -29,6 +29,8 @@ resource "aws_lambda_function" "this" {
   runtime       = "python3.13"
   architectures = ["arm64"]
 
+  reserved_concurrent_executions = var.reserved_concurrent_executions
+
   logging_config {
     log_format = "JSON"
     log_group  = aws_cloudwatch_log_group.this.name

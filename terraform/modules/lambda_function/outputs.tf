@@ -5,6 +5,7 @@ output "contract" {
     role_arn    = aws_iam_role.this.arn
     log_group   = aws_cloudwatch_log_group.this.name
     environment = local.environment
+    timeout     = var.timeout
     vpc = var.vpc == null ? null : {
       subnet_ids         = sort(var.vpc.subnet_ids)
       security_group_ids = sort(var.vpc.security_group_ids)

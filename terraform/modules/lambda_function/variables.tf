@@ -178,6 +178,36 @@ variable "schedules" {
   }
 }
 
+variable "timeout" {
+  type        = number
+  description = <<-EOT
+    Seconds that a run may take, where something made here derives from them, such as a queue's
+    visibility. Null: lambroll decides.
+  EOT
+  default     = null
+
+  validation {
+    condition     = var.timeout == null || contains(range(1, 901), coalesce(var.timeout, 1))
+    error_message = "timeout: a whole number from 1 to 900."
+  }
+}
+
+variable "reserved_concurrent_executions" {
+  type        = number
+  description = <<-EOT
+    How many runs at once are kept for the function, and are the most that it gets. -1: as many as the
+    account has left.
+  EOT
+  default     = -1
+  nullable    = false
+
+  validation {
+    # 0 would stop the function without a word.
+    condition     = var.reserved_concurrent_executions == -1 || (var.reserved_concurrent_executions >= 1 && var.reserved_concurrent_executions == floor(var.reserved_concurrent_executions))
+    error_message = "reserved_concurrent_executions: a whole number from 1, or -1 for none."
+  }
+}
+
 variable "maximum_retry_attempts" {
   type        = number
   description = <<-EOT

@@ -38,6 +38,50 @@ run "function" {
     condition     = tomap(output.contract.environment) == tomap({ LANGUAGE = "ja", PARAMETER_PATH = "/staging/myApp" })
     error_message = "lambroll is told of the environment."
   }
+  assert {
+    condition     = output.contract.timeout == null && aws_lambda_function.this.reserved_concurrent_executions == -1
+    error_message = "lambroll decides on the timeout, and the account's concurrency is shared."
+  }
+}
+
+run "timeout_and_concurrency" {
+  command = plan
+
+  variables {
+    timeout                        = 900
+    reserved_concurrent_executions = 1
+  }
+
+  assert {
+    condition     = output.contract.timeout == 900
+    error_message = "lambroll is told of the timeout."
+  }
+  assert {
+    condition     = aws_lambda_function.this.reserved_concurrent_executions == 1
+    error_message = "No more than one at once."
+  }
+}
+
+run "refuses_more_than_15_minutes_and_no_runs_at_all" {
+  command = plan
+
+  variables {
+    timeout                        = 901
+    reserved_concurrent_executions = 0
+  }
+
+  expect_failures = [var.timeout, var.reserved_concurrent_executions]
+}
+
+run "refuses_half_a_second_and_half_a_run" {
+  command = plan
+
+  variables {
+    timeout                        = 0.5
+    reserved_concurrent_executions = 1.5
+  }
+
+  expect_failures = [var.timeout, var.reserved_concurrent_executions]
 }
 
 run "takes_a_name_of_64_characters" {

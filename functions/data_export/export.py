@@ -1,0 +1,210 @@
+"""One job: its query read, its file written; from where an earlier run left it."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pymysql
+from botocore.exceptions import ClientError
+from pymysql.connections import Connection
+from pymysql.constants import CR, ER
+
+from common import aws, csv_blocks, csv_form, mysql, parameters
+from common.csv_blocks import Block, Reading, Source, Unfit
+from common.csv_form import Form
+from common.events import InvalidEvent
+from common.queries import InvalidQuery
+from data_export import jobs, request, upload
+from data_export.jobs import Job
+from data_export.request import Query, Request
+from data_export.upload import Spoilt
+
+# Seconds of each run, for handing over to the next.
+RESERVE = 120
+BOM = b"\xef\xbb\xbf"
+# MariaDB's and MySQL's word for a statement over its time limit.
+# https://mariadb.com/kb/en/mariadb-error-code-reference/
+_TOO_SLOW = {1969, 3024}
+_UNREACHABLE = {CR.CR_CONN_HOST_ERROR, CR.CR_UNKNOWN_HOST}
+# The statement is wrong, or asks for what its user may not see: trying again does not help.
+_WRONG = {
+    *(ER.BAD_FIELD_ERROR, ER.NON_UNIQ_ERROR, ER.WRONG_FIELD_WITH_GROUP),
+    *(ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, ER.SPECIFIC_ACCESS_DENIED_ERROR),
+}
+
+log = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """There will be no file: `code` says why in the mail, the message says it to operators."""
+
+    def __init__(self, code: str, detail: object) -> None:
+        """Keep both."""
+        super().__init__(str(detail))
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the function: when it began, how long it has, and how long a lease is."""
+
+    remaining: Callable[[], float]  # seconds
+    lease: int  # seconds
+    began: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Take the time."""
+        object.__setattr__(self, "began", time.monotonic())
+
+    def is_short(self) -> bool:
+        """Tell whether there is only time left to hand over."""
+        return self.remaining() < RESERVE
+
+    def had(self, turn: int) -> bool:
+        """Tell whether it had its turn, or has no time for more of it."""
+        return time.monotonic() - self.began >= turn or self.is_short()
+
+
+@dataclass(frozen=True)
+class _Task:
+    asked: Request
+    query: Query
+    values: dict[str, Any]
+    plain: bool = False
+
+
+def export(job: Job, run: Run) -> Job:
+    """Write a job's file, or as much of it as there is time for, and return the job after it.
+
+    A job that is still `running` is to be gone on with. Raises Refused, jobs.Lost, Spoilt, and what
+    the database or AWS met: then it may be tried again.
+    """
+    if job.completing:
+        return _complete(job)
+    task = _task(Request.of_item(job.request))
+    try:
+        try:
+            job, whole = _write(job, task, run)
+        except Unfit as error:
+            log.info("read anew", extra={"job_id": job.job_id, "reason": str(error)})
+            job, whole = _write(_again(job), replace(task, plain=True), run)
+    except pymysql.MySQLError as error:
+        code = error.args[0] if error.args else None
+        if code in _TOO_SLOW:
+            raise Refused("too_slow", error) from error
+        if code in _WRONG or isinstance(error, pymysql.ProgrammingError):
+            raise Refused("query_failed", error) from error
+        raise
+    except ClientError as error:
+        if aws.has_code(error, "NoSuchUpload"):  # the bucket's rule was quicker
+            _again(job)
+        raise
+    return _complete(job) if whole else job
+
+
+def _again(job: Job) -> Job:
+    """Forget what was sent: it is thrown away when the next upload begins."""
+    return jobs.note(job, position=None, completing=None)
+
+
+def _complete(job: Job) -> Job:
+    try:
+        done = upload.complete(job)
+    except Spoilt:
+        _again(job)
+        raise
+    return jobs.finish(done, int(time.time()), int(os.environ["LINK_DAYS"]))
+
+
+def _task(asked: Request) -> _Task:
+    known = request.names()
+    if asked.query not in known:
+        raise Refused("unknown_query", f"{asked.query} (there are {', '.join(known)})")
+    try:
+        query = request.load(asked.query)
+    except InvalidQuery as error:
+        raise Refused("query_failed", f"{asked.query}.sql: {error}") from error
+    try:
+        return _Task(asked, query, request.values(query.header.parameters, asked.parameters))
+    except InvalidEvent as error:
+        raise Refused("parameter", error) from error
+
+
+def _write(job: Job, task: _Task, run: Run) -> tuple[Job, bool]:
+    """Read and send; return the job, and whether that was all of it."""
+    header = task.query.header
+    with _snapshot(header.timeout, header.time_zone) as connection:
+        sql = task.query.sql
+        if header.parameters:
+            with connection.cursor() as cursor:
+                sql = cursor.mogrify(sql, task.values)
+        reading = csv_blocks.read(
+            connection, Source(sql, header.key), Form(), after=job.position, plain=task.plain
+        )
+        titles = _titles(task.query, reading)
+        log.info(
+            "reading",
+            extra={"job_id": job.job_id, "way": reading.way, "why": reading.why, "rows": job.rows},
+        )
+        goes_on = reading.way == "keys" and job.position is not None
+        if not goes_on:
+            job = upload.begin(job, _key(task.asked))
+        with upload.uploading(job, run.lease) as sending:
+            if not goes_on:
+                sending.add(Block(_first(task.asked, titles), 0))
+            whole = _send(reading, sending, run, header.turn)
+    return (sending.last() if whole else sending.pause()), whole
+
+
+def _send(reading: Reading, sending: upload.Upload, run: Run, turn: int) -> bool:
+    """Send the blocks while there is time; tell whether that was all."""
+    for block in reading.blocks:
+        sending.add(block)
+        if reading.way != "keys":
+            if run.is_short():
+                raise Refused("too_long", f"no time is left, and {reading.why}")
+        elif sending.sent and run.had(turn):
+            return False
+    return True
+
+
+def _titles(query: Query, reading: Reading) -> list[str]:
+    names = [column.name for column in reading.columns]
+    declared = query.header.columns
+    if declared and list(declared) != names:
+        raise Refused(
+            "query_failed", f"gives the columns {', '.join(names)}, declares {', '.join(declared)}"
+        )
+    return [declared.get(name, name) for name in names]
+
+
+def _first(asked: Request, titles: list[str]) -> bytes:
+    marked = asked.language == "ja" if asked.bom is None else asked.bom
+    return (BOM if marked else b"") + csv_form.header(titles)
+
+
+def _key(asked: Request) -> str:
+    return f"exports/{asked.job_id}/{asked.query}.csv" + (".gz" if asked.gzip else "")
+
+
+@contextmanager
+def _snapshot(seconds: int, time_zone: str) -> Iterator[Connection]:
+    """Connect to the replica where there is one, and it answers; else to the database."""
+    found = parameters.read(parameters.path(None, None), mysql.PARAMETERS)
+    settings = mysql.Settings.of(found)
+    replica = os.environ.get("DATABASE_REPLICA_HOST")
+    if replica:
+        preferred = replace(settings, host=replica)
+        try:
+            mysql.connect(preferred, seconds).close()
+            settings = preferred
+        except pymysql.OperationalError as error:
+            if error.args[0] not in _UNREACHABLE:
+                raise
+            log.warning("the replica does not answer", extra={"reason": str(error)})
+    with csv_blocks.snapshot(settings, seconds=seconds, time_zone=time_zone) as connection:
+        yield connection

@@ -1,0 +1,151 @@
+"""Turn the jobs of a queue into CSV files on S3, part by part, whatever happens meanwhile."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from botocore.exceptions import BotoCoreError, ClientError
+
+from common import aws, logs
+from common.parameters import ParameterError
+from data_export import jobs, request, upload
+from data_export.export import Refused, Run, export
+from data_export.heartbeat import beating
+from data_export.jobs import Busy, Job, Lost
+from data_export.request import Continue, Request
+from data_export.upload import Spoilt
+
+logs.set_up()
+log = logging.getLogger(__name__)
+
+
+class NotYet(Exception):
+    """The job is to be tried again, after so many seconds."""
+
+    def __init__(self, reason: object, seconds: int) -> None:
+        """Keep why and when."""
+        super().__init__(f"{reason}; again in {seconds} s")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of the queue, or, without a receipt, a payload by hand."""
+
+    body: Request | Continue
+    id: str | None = None
+    receipt: str | None = None
+    received: int = 1  # how often so far
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Message":
+        """Take it from SQS's event. Raises InvalidEvent, and ValueError where it is no JSON."""
+        return cls(
+            request.parse_message(json.loads(record["body"])),
+            record["messageId"],
+            record["receiptHandle"],
+            int(record["attributes"]["ApproximateReceiveCount"]),
+        )
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Take SQS's events (one message each), or a message by hand.
+
+    A job is one run's at a time. A repeated message finds it ended, or in another run's hands, or
+    as a run left it that was killed: then it goes on after the last part. Returns SQS's partial
+    answer; by hand a summary. Raises InvalidEvent and NotYet, by hand.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    if "Records" not in event:
+        return work(Message(request.parse_message(event)), context)
+    failed = []
+    for record in event["Records"]:
+        again = None
+        try:
+            log.info("job", extra=work(Message.of(record), context))
+        except NotYet as error:
+            again = error.seconds
+            log.warning("not yet", extra={"reason": str(error), "sqs_message": record["messageId"]})
+        except ValueError as error:  # InvalidEvent is one
+            # Nobody can be told: it goes on to the dead letters, soon.
+            again = 0
+            log.warning("no job", extra={"reason": str(error), "sqs_message": record["messageId"]})
+        if again is not None:
+            _hide(record["receiptHandle"], again)
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
+
+
+def work(message: Message, context: Any) -> dict[str, Any]:
+    """Do a job, or a part of it, and return where it stands. Raises NotYet."""
+    now = int(time.time())
+    lease = int(os.environ["LEASE_SECONDS"])
+    body = message.body
+    asked = body.as_item() if isinstance(body, Request) else None
+    try:
+        job = jobs.claim(body.job_id, asked, now, lease, message.id)
+    except Busy as error:
+        if asked and message.id not in (None, error.job.message):
+            # That run came by another message, which is still there: this one is not needed.
+            return _summary(error.job)
+        raise NotYet(error, max(1, error.job.lease_until - now + 1)) from None
+    except KeyError:
+        log.warning("nothing to go on with", extra={"job_id": body.job_id})
+        return {"job_id": body.job_id, "state": "unknown"}
+    if job.state != "running":
+        return _summary(job)
+    run = Run(lambda: context.get_remaining_time_in_millis() / 1000, lease)
+    try:
+        with beating(job, lease, lambda: _hide(message.receipt, lease + 2)):
+            job = export(job, run)
+    except Refused as error:
+        reason = {"job_id": job.job_id, "code": error.code, "reason": str(error)}
+        log.error("refused", extra=reason)  # noqa: TRY400 (it says all there is)
+        upload.abort(jobs.load(job.job_id) or job)
+        job = jobs.fail(job, int(time.time()), error.code, str(error))
+    except Lost as error:
+        raise NotYet(error, lease) from error
+    except (pymysql.MySQLError, ClientError, BotoCoreError, ParameterError, Spoilt) as error:
+        jobs.note(job, lease_until=0)
+        pause = min(lease * 2 ** (message.received - 1), 900)
+        raise NotYet(f"{type(error).__name__}: {error}", pause) from error
+    if job.state == "running":
+        _hand_over(job)
+    return _summary(job)
+
+
+def _hand_over(job: Job) -> None:
+    """Let the next run go on: by a message, for a function that calls itself is soon stopped.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+    """
+    jobs.note(job, lease_until=0)
+    aws.client("sqs").send_message(
+        QueueUrl=os.environ["EXPORT_QUEUE_URL"], MessageBody=json.dumps({"continue": job.job_id})
+    )
+
+
+def _hide(receipt: str | None, seconds: int) -> None:
+    """Let a message be seen again after so many seconds."""
+    if receipt is None:
+        return
+    try:
+        aws.client("sqs").change_message_visibility(
+            QueueUrl=os.environ["EXPORT_QUEUE_URL"],
+            ReceiptHandle=receipt,
+            VisibilityTimeout=seconds,
+        )
+    except ClientError as error:
+        # It comes again all the same, later.
+        log.warning("cannot hide the message", extra={"reason": str(error)})
+
+
+def _summary(job: Job) -> dict[str, Any]:
+    kept = ("job_id", "state", "rows", "bytes", "parts", "key")
+    summary = {name: getattr(job, name) for name in kept}
+    return summary | ({"reason": job.reason["code"]} if job.reason else {})

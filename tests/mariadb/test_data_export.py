@@ -1,0 +1,452 @@
+"""Jobs from the message to the file: a real database, AWS played by moto."""
+
+import gzip
+import json
+import threading
+import time
+
+import boto3
+import pymysql
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from common import aws, csv_blocks, mysql
+from data_export import export, jobs, request, upload
+from data_export.handler import NotYet, handler
+
+ROWS = 45_000
+BUCKET = "exports"
+
+
+class Context:
+    """What Lambda tells of itself; the time that is left is what a test says."""
+
+    def __init__(self, seconds=600):
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self):
+        return self.seconds * 1000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def people(settings):
+    connection = mysql.connect(settings, 60, autocommit=True)
+    with connection.cursor() as cursor:
+        cursor.execute("""CREATE TABLE people (id BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+            name VARCHAR(600) NOT NULL, note TEXT, born DATE)""")
+        cursor.execute(f"""INSERT INTO people SELECT seq * 7, RPAD(CONCAT('人', seq), 500, 'x'),
+            IF(seq % 5, 'a "b"', NULL), '2000-01-01' + INTERVAL seq DAY
+            FROM seq_1_to_{ROWS}""")
+    connection.close()
+
+
+@pytest.fixture
+def cloud(settings, tmp_path, monkeypatch):
+    """AWS with the table, the bucket and the queue; queries of the test's own."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "ap-northeast-1",
+        "EXPORT_TABLE": "exports",
+        "EXPORT_BUCKET": BUCKET,
+        "LINK_DAYS": "7",
+        "LEASE_SECONDS": "3",
+        "PARAMETER_PATH": "/test/app",
+        "DATABASE_REPLICA_HOST": "",
+    }.items():
+        monkeypatch.setenv(name, value)
+    aws.client.cache_clear()
+    with mock_aws():
+        boto3.client("dynamodb").create_table(
+            TableName="exports",
+            KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "job_id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        boto3.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"}
+        )
+        queue = boto3.client("sqs").create_queue(QueueName="exports")["QueueUrl"]
+        monkeypatch.setenv("EXPORT_QUEUE_URL", queue)
+        for name, value in {
+            "HOST": settings.host,
+            "PORT": str(settings.port),
+            "NAME": settings.name,
+            "USER": settings.user,
+            "PASSWORD": settings.password,
+            "CA": settings.ca,
+        }.items():
+            boto3.client("ssm").put_parameter(
+                Name=f"/test/app/DATABASE_{name}", Value=value, Type="String"
+            )
+        yield tmp_path
+    aws.client.cache_clear()
+
+
+@pytest.fixture
+def query(cloud, monkeypatch):
+    """Return a function that puts a query there."""
+    monkeypatch.setattr(request.names, "__defaults__", (cloud,))
+    monkeypatch.setattr(request.load, "__defaults__", (cloud,))
+
+    def put(name, sql, header='key = "id"'):
+        (cloud / f"{name}.sql").write_text(f"/*\n{header}\n*/\n{sql}\n", encoding="utf-8")
+
+    put("people", "SELECT id, name, note, born FROM people")
+    return put
+
+
+def asked(**more):
+    return {"job_id": "job-1", "query": "people", "mail_to": "a@example.com", "bom": False} | more
+
+
+def content(key="exports/job-1/people.csv"):
+    return boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+
+def records(*bodies, received=1):
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": "r",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": str(received)},
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def messages():
+    found = boto3.client("sqs").receive_message(
+        QueueUrl=boto3.client("sqs").get_queue_url(QueueName="exports")["QueueUrl"],
+        MaxNumberOfMessages=10,
+    )
+    return [json.loads(message["Body"]) for message in found.get("Messages", [])]
+
+
+def uploads():
+    return boto3.client("s3").list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+
+
+@pytest.fixture(scope="module")
+def expected(people, settings):
+    with csv_blocks.snapshot(settings, seconds=30, time_zone="+09:00") as connection:
+        sql = "SELECT id, name, note, born FROM people ORDER BY id"
+        reading = csv_blocks.read(connection, csv_blocks.Source(sql), csv_blocks.Form())
+        assert reading.way == "plain"
+        body = b"".join(block.data for block in reading.blocks)
+    return b'"id","name","note","born"\r\n' + body
+
+
+@pytest.mark.parametrize("header", ['key = "id"', ""], ids=["key", "no key"])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_job_gives_one_file(query, expected, zipped, header):
+    query("people", "SELECT id, name, note, born FROM people", header)
+
+    summary = handler(asked(gzip=zipped), Context())
+
+    body = content("exports/job-1/people.csv" + (".gz" if zipped else ""))
+    assert (gzip.decompress(body) if zipped else body) == expected
+    job = jobs.load("job-1")
+    assert (job.state, job.mail, job.rows, job.bytes) == ("done", "due", ROWS, len(body))
+    assert summary["rows"] == ROWS
+    assert (job.parts > 1) is not zipped
+    assert uploads() == []
+
+
+def test_titles_and_the_mark_for_excel(query):
+    query(
+        "few",
+        "SELECT id, name FROM people WHERE id = %(id)s AND '%%' = '%%'",
+        'key = "id"\nparameters = {id = "integer"}\n[columns]\nid = "番号"\nname = "氏名"',
+    )
+    handler(asked(query="few", parameters={"id": 7}, bom=None), Context())
+    body = content("exports/job-1/few.csv").decode("utf-8-sig")
+    assert body == '"番号","氏名"\r\n7,"人1' + "x" * 498 + '"\r\n'
+    assert content("exports/job-1/few.csv").startswith(b"\xef\xbb\xbf")
+
+
+def test_no_rows_is_a_header(query):
+    query("none", "SELECT id, name FROM people WHERE id < 0")
+    handler(asked(query="none"), Context())
+    assert content("exports/job-1/none.csv") == b'"id","name"\r\n'
+    assert jobs.load("job-1").rows == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "detail"),
+    [
+        ({"query": "../secret"}, "unknown_query", "../secret (there are people, since)"),
+        ({"query": "since"}, "parameter", "day: missing"),
+        ({"query": "since", "parameters": {"day": "x"}}, "parameter", "day: got 'x', takes a date"),
+        (
+            {"query": "since", "parameters": {"day": "2000-01-01", "x": 1}},
+            "parameter",
+            "unknown parameter: x (takes day)",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_told_once(query, more, code, detail):
+    query("since", "SELECT id FROM people WHERE born = %(day)s", 'parameters = {day = "date"}')
+
+    answer = handler(records(asked(**more)), Context())
+
+    job = jobs.load("job-1")
+    assert answer == {"batchItemFailures": []}
+    assert (job.state, job.mail, job.reason["code"]) == ("failed", "due", code)
+    assert detail in job.reason["detail"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "header", "code"),
+    [
+        ("SELECT nothing FROM people", "", "query_failed"),
+        ("SELEC id FROM people", "", "query_failed"),
+        ("SELECT id FROM people", 'columns = {other = "x"}', "query_failed"),
+        ("SELECT id FROM people", 'colour = "x"', "query_failed"),
+        ("SELECT SLEEP(9) AS id", "timeout = 1", "too_slow"),
+        ("SELECT id, SLEEP(0.01) FROM people", "timeout = 1", "too_slow"),
+    ],
+)
+def test_a_query_that_fails_is_told_once(query, sql, header, code):
+    query("wrong", sql, header)
+    assert handler(records(asked(query="wrong")), Context()) == {"batchItemFailures": []}
+    assert jobs.load("job-1").reason["code"] == code
+    assert uploads() == []
+
+
+def test_without_a_key_a_job_that_takes_too_long_ends(query):
+    query("slow", "SELECT id, name FROM people", "")
+    handler(records(asked(query="slow")), Context(seconds=119))
+    assert jobs.load("job-1").reason["code"] == "too_long"
+    assert uploads() == []
+
+
+def test_what_is_no_job_goes_on_to_the_dead_letters(query):
+    broken = ["no json", "[]", json.dumps({"job_id": "x"}), json.dumps(asked(mail_to="nobody"))]
+    for body in broken:
+        answer = handler(records(body), Context())
+        assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert jobs.load("job-1") is None
+
+
+def test_a_job_cut_into_runs_is_one_file(query, expected):
+    runs, body = 0, asked()
+    while body:
+        handler(records(body), Context(seconds=100))  # less than the reserve
+        runs += 1
+        body = next(iter(messages()), None)
+        assert body in (None, {"continue": "job-1"})
+    assert runs == 3
+    assert content() == expected
+    assert jobs.load("job-1").rows == ROWS
+
+
+def test_rows_that_change_between_two_runs(query, execute):
+    """Ahead of the key they are seen as they are then; behind it they are not read again."""
+    handler(records(asked()), Context(seconds=100))
+    position = int(jobs.load("job-1").position)
+    execute(
+        f"INSERT INTO people VALUES (3, 'late', NULL, NULL), ({position + 1}, 'new', NULL, NULL)"
+    )
+    try:
+        handler({"continue": "job-1"}, Context())
+        body = content()
+    finally:
+        execute(f"DELETE FROM people WHERE id IN (3, {position + 1})")
+    assert b'"late"' not in body
+    assert body.count(f'\r\n{position + 1},"new",,\r\n'.encode()) == 1
+    assert body.count(b"\r\n") == ROWS + 2
+
+
+def dies(monkeypatch, place, name, moment):
+    """Let a run be killed before or after a call, without a chance to tidy up."""
+    real = getattr(place, name)
+
+    class Killed(BaseException):
+        pass
+
+    def call(*args, **kwargs):
+        if moment == "after":
+            real(*args, **kwargs)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, call)
+        patch.setattr(upload, "abort", lambda _: None)
+        with pytest.raises(Killed):
+            handler(asked(), Context())
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "moment"),
+    [
+        (jobs, "claim", "after"),
+        (upload, "begin", "before"),
+        (upload, "begin", "after"),
+        (csv_blocks, "read", "after"),
+        (upload, "complete", "before"),
+        (upload, "complete", "after"),
+    ],
+)
+def test_killed_anywhere_it_goes_on(query, expected, monkeypatch, place, name, moment):
+    dies(monkeypatch, place, name, moment)
+    with pytest.raises(NotYet, match="another run has the job"):
+        handler(asked(), Context())
+    until = time.monotonic() + 10
+    while True:
+        try:
+            handler(asked(), Context())
+            break
+        except NotYet:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+    assert content() == expected
+    assert jobs.load("job-1").state == "done"
+
+
+def test_killed_between_two_parts_it_reads_no_part_twice(query, expected, monkeypatch):
+    sent = []
+    real = upload.Upload._send
+
+    def send(self):
+        real(self)
+        sent.append(self.job.position)
+        if len(sent) == 1:
+            raise pymysql.OperationalError(2013, "Lost connection to server during query")
+
+    monkeypatch.setattr(upload.Upload, "_send", send)
+    with pytest.raises(NotYet, match="Lost connection"):
+        handler(asked(), Context())
+    assert jobs.load("job-1").parts == 1
+
+    handler(asked(), Context())
+    assert content() == expected
+    assert sent == sorted(sent, key=int)
+
+
+def test_s3_fails_on_a_part(query, expected, monkeypatch):
+    real, failures = upload.Upload._send, []
+
+    def send(self):
+        if not failures:
+            failures.append(1)
+            raise ClientError({"Error": {"Code": "InternalError", "Message": "x"}}, "UploadPart")
+        real(self)
+
+    monkeypatch.setattr(upload.Upload, "_send", send)
+    answer = handler(records(asked()), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    handler(records(asked(), received=2), Context())
+    assert content() == expected
+
+
+def test_the_same_message_five_times_at_once(query, expected):
+    answers = []
+
+    def run(number):
+        event = records(asked())
+        event["Records"][0]["messageId"] = f"m{number}"
+        answers.append(handler(event, Context()))
+
+    threads = [threading.Thread(target=run, args=[number]) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [{"batchItemFailures": []}] * 5
+    assert content() == expected
+    assert uploads() == []
+
+
+def test_a_run_that_lost_its_job_writes_no_more(query, expected, monkeypatch):
+    real = upload.Upload._send
+
+    def send(self):
+        item = boto3.client("dynamodb")
+        item.update_item(
+            TableName="exports",
+            Key={"job_id": {"S": "job-1"}},
+            UpdateExpression="SET #owner = :other, lease_until = :past",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":other": {"S": "other"}, ":past": {"N": "0"}},
+        )
+        real(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upload.Upload, "_send", send)
+        with pytest.raises(NotYet, match="another run has the job"):
+            handler(asked(), Context())
+    assert jobs.load("job-1").parts == 0
+    handler(asked(), Context())
+    assert content() == expected
+
+
+def test_a_part_that_is_another_than_was_sent_begins_the_file_anew(query, expected, monkeypatch):
+    real = upload.complete
+
+    def complete(job):
+        boto3.client("s3").upload_part(
+            Bucket=BUCKET, Key=job.key, UploadId=job.upload_id, PartNumber=1, Body=b"x" * 6_000_000
+        )
+        return real(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upload, "complete", complete)
+        with pytest.raises(NotYet, match="Spoilt"):
+            handler(asked(), Context())
+    handler(asked(), Context())
+    assert content() == expected
+
+
+def test_a_lost_upload_is_begun_anew(query, expected, monkeypatch):
+    handler(records(asked()), Context(seconds=100))
+
+    def send(_):
+        # moto itself does not know how to say it.
+        raise ClientError({"Error": {"Code": "NoSuchUpload", "Message": "x"}}, "UploadPart")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upload.Upload, "_send", send)
+        with pytest.raises(NotYet, match="NoSuchUpload"):
+            handler({"continue": "job-1"}, Context())
+    handler({"continue": "job-1"}, Context())
+    assert content() == expected
+
+
+def test_the_replica_is_preferred_and_the_database_stands_in(query, monkeypatch, caplog, settings):
+    query("none", "SELECT id FROM people WHERE id < 0")
+    hosts = []
+    real = mysql.connect
+
+    def connect(known, longest, **options):
+        hosts.append(known.host)
+        return real(known, longest, **options)
+
+    monkeypatch.setattr(mysql, "connect", connect)
+    monkeypatch.setenv("DATABASE_REPLICA_HOST", "localhost")
+    handler(asked(query="none"), Context())
+    assert set(hosts) == {"localhost"}
+
+    hosts.clear()
+    monkeypatch.setenv("DATABASE_REPLICA_HOST", "replica.invalid")
+    handler(asked(query="none", job_id="job-2"), Context())
+    assert hosts[-1] == settings.host
+    assert "the replica does not answer" in caplog.text
+
+
+def test_a_database_that_is_down_is_asked_again_later(query, monkeypatch):
+    boto3.client("ssm").put_parameter(
+        Name="/test/app/DATABASE_PORT", Value="1", Type="String", Overwrite=True
+    )
+    with pytest.raises(NotYet, match="Can't connect"):
+        handler(asked(), Context())
+    job = jobs.load("job-1")
+    assert (job.state, job.lease_until, job.mail) == ("running", 0, None)
+
+
+def test_the_longest_run_and_the_reserve_are_the_functions_time():
+    assert request.LONGEST + export.RESERVE == 900
