@@ -38,6 +38,7 @@ _SMALL_TABLE = 10_000
 # Cut by GROUP_CONCAT; too large for a packet, and NULL instead.
 # https://mariadb.com/kb/en/mariadb-error-code-reference/
 _CUT = {1260, 1301}
+_FLOATS = {FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE}
 # The server's own text, whatever the type.
 _TEXT = {key: value for key, value in conversions.items() if not isinstance(key, int)}
 
@@ -125,8 +126,14 @@ def read(
         # Two columns of one name, or no SELECT: where it is something else, it fails again.
         why = f"it cannot stand as a derived table: {error.args[1]}"
         return _plain(connection, source, form, why)
-    if unknown := [one.name for one in columns if one.kind == "unknown"]:
-        return _plain(connection, source, form, f"of the type of {', '.join(unknown)}")
+    mariadb = "MariaDB" in connection.get_server_info()
+    # MySQL writes 1e-10 where it sends the number, and 0.0000000001 where it joins it to text.
+    if odd := [
+        one.name
+        for one in columns
+        if one.kind == "unknown" or (one.type_code in _FLOATS and not mariadb)
+    ]:
+        return _plain(connection, source, form, f"of the type of {', '.join(odd)}")
     why = "it names no key"
     if source.key is not None:
         column = next((one for one in columns if one.name == source.key), None)
@@ -314,23 +321,22 @@ def _unusable(connection: Connection, source: Source, key: Column | None) -> str
         return f"its key {source.key} is no column of it"
     if key.nullable:
         return f"its key {key.name} may be NULL"
-    if key.kind == "bits" or key.type_code in (FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE):
+    if key.kind == "bits" or key.type_code in _FLOATS:
         return f"its key {key.name} is of a type that cannot be gone by"
     # How the server finds one key is how it finds the beginning of a range.
     value = {"time": "'2000-01-01'", "text": "'1'", "binary": "'1'"}.get(key.kind, "1")
     with connection.cursor() as cursor:
         cursor.execute(
-            f"EXPLAIN SELECT COUNT(*) FROM {source.table} WHERE {csv_form.name(key.name)} = {value}"
+            "EXPLAIN FORMAT = TRADITIONAL"
+            f" SELECT COUNT(*) FROM {source.table} WHERE {csv_form.name(key.name)} = {value}"
         )
-        plan = [_plan_row(row) for row in cursor.fetchall()]
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    plan = [
+        ((row["select_type"] or b"").decode(), (row["type"] or b"").decode(), int(row["rows"] or 0))
+        for row in rows
+    ]
     return _why_slow(plan, key.name)
-
-
-def _plan_row(row: Sequence[Any]) -> tuple[str, str, int]:
-    """Take (select_type, access type, rows); MySQL has two columns more than MariaDB."""
-    select, table = (row[1] or b"").decode(), row[3 if len(row) == 10 else 4]
-    rows = row[8 if len(row) == 10 else 9]
-    return select, (table or b"").decode(), int(rows or 0)
 
 
 def _why_slow(plan: Sequence[tuple[str, str, int]], key: str) -> str:
