@@ -23,8 +23,8 @@ FLAGS = [
 ]
 # Each of pytest's workers has ports of its own.
 FIRST_PORT = 5100 + 400 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-# What shares a stack, a plan or zips stays with one worker; elsewhere a file does.
-TOGETHER = ("e2e", "local", "package", "terraform")
+# What shares a stack, a database, a plan or zips stays with one worker; elsewhere a file does.
+TOGETHER = ("e2e", "local", "mariadb", "package", "terraform")
 MINISTACK = Path(os.environ.get("MIMAMORI_MINISTACK") or ROOT / ".local/ministack/bin/ministack")
 
 

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pymysql
@@ -54,11 +54,7 @@ class Run:
 
     remaining: Callable[[], float]  # seconds
     lease: int  # seconds
-    began: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Take the time."""
-        object.__setattr__(self, "began", time.monotonic())
+    began: float = field(default_factory=time.monotonic)
 
     def is_short(self) -> bool:
         """Tell whether there is only time left to hand over."""

@@ -63,22 +63,27 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """
     if "Records" not in event:
         return work(Message(request.parse_message(event)), context)
-    failed = []
-    for record in event["Records"]:
-        again = None
-        try:
-            log.info("job", extra=work(Message.of(record), context))
-        except NotYet as error:
-            again = error.seconds
-            log.warning("not yet", extra={"reason": str(error), "sqs_message": record["messageId"]})
-        except ValueError as error:  # InvalidEvent is one
-            # Nobody can be told: it goes on to the dead letters, soon.
-            again = 0
-            log.warning("no job", extra={"reason": str(error), "sqs_message": record["messageId"]})
-        if again is not None:
-            _hide(record["receiptHandle"], again)
-            failed.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failed}
+    failed = [record["messageId"] for record in event["Records"] if not _take(record, context)]
+    return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+
+
+def _take(record: Mapping[str, Any], context: Any) -> bool:
+    """Do what a message of the queue asks for; tell whether it is done with."""
+    told = {"sqs_message": record["messageId"]}
+    try:
+        message = Message.of(record)
+    except ValueError as error:  # InvalidEvent is one
+        # Nobody can be told: it goes on to the dead letters, soon.
+        log.warning("no job", extra=told | {"reason": str(error)})
+        _hide(record["receiptHandle"], 0)
+        return False
+    try:
+        log.info("job", extra=told | work(message, context))
+    except NotYet as error:
+        log.warning("not yet", extra=told | {"reason": str(error)})
+        _hide(message.receipt, error.seconds)
+        return False
+    return True
 
 
 def work(message: Message, context: Any) -> dict[str, Any]:
