@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 import database
 import seed
 import terraform_cli
-from stack import Stack, StackError
+from stack import GOOGLE_AUDIENCE, GOOGLE_SERVICE_ACCOUNT, Stack, StackError
 
 ROOT = Path(__file__).resolve().parent.parent
 ESTATE_KEY = "estate.tfstate"
@@ -99,7 +99,29 @@ def _estate(stack: Stack) -> dict[str, str]:
         },
     }
     found = {f"TF_VAR_{name}": json.dumps(value) for name, value in inputs.items()}
-    return found | {"TF_VAR_api_base_url": stack.api_base_url}
+    return found | {
+        "TF_VAR_api_base_url": stack.api_base_url,
+        "TF_VAR_google_credentials": json.dumps(_google(stack)),
+    }
+
+
+def _google(stack: Stack) -> dict[str, Any]:
+    """Return what gcloud's create-cred-config would write for the laptop's Google."""
+    google = f"{stack.sandbox_url}/google/v1"
+    account = f"{google}/projects/-/serviceAccounts/{GOOGLE_SERVICE_ACCOUNT}"
+    return {
+        "type": "external_account",
+        "audience": GOOGLE_AUDIENCE,
+        "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+        "token_url": f"{google}/token",
+        "service_account_impersonation_url": f"{account}:generateAccessToken",
+        "credential_source": {
+            "environment_id": "aws1",
+            # Google asks there; the laptop's asks the laptop's AWS instead.
+            "regional_cred_verification_url": "https://sts.{region}.amazonaws.com"
+            "?Action=GetCallerIdentity&Version=2011-06-15",
+        },
+    }
 
 
 def main(env: str) -> None:

@@ -1,34 +1,21 @@
 # Exports: an application puts a job into a queue, and a person gets a mail with a link to the file.
 # What reads the database (data_export, in the VPC), what mails (export_mail) and what answers the
-# click (export_link). The bucket, the API before export_link and the alarms stand in files beside.
+# click (export_link). The API before export_link stands in a file beside.
 
 locals {
-  # Seconds. The queues' visibility derives from them: 6 × the timeout, as Lambda asks of a queue, so
-  # that a message which waits for a free run does not come a second time meanwhile.
+  # Seconds. The queues' visibility derives from them.
   export_timeout      = 900
   export_mail_timeout = 30
-  export_visibility   = 6
 
-  export_queues = {
-    jobs     = "${local.prefix}exports"
-    dead     = "${local.prefix}exports-dead"
-    unmailed = "${local.prefix}exports-unmailed"
-  }
-  export_queue_arns = {
-    for name, queue in local.export_queues :
-    name => "arn:${local.context.partition}:sqs:${local.context.region}:${local.context.account_id}:${queue}"
-  }
-  export_table     = "${local.prefix}data_export"
-  export_table_arn = "arn:${local.context.partition}:dynamodb:${local.context.region}:${local.context.account_id}:table/${local.export_table}"
-
-  # With the account's number, for names of buckets are unique in the world.
-  export_bucket      = "${local.prefix}exports-${local.context.account_id}"
-  export_bucket_arn  = "arn:${local.context.partition}:s3:::${local.export_bucket}"
-  export_objects_arn = "${local.export_bucket_arn}/exports/*"
+  export_unmailed     = "${local.prefix}exports-unmailed"
+  export_unmailed_arn = "arn:${local.context.partition}:sqs:${local.context.region}:${local.context.account_id}:${local.export_unmailed}"
+  export_table        = "${local.prefix}data_export"
+  export_table_arn    = "arn:${local.context.partition}:dynamodb:${local.context.region}:${local.context.account_id}:table/${local.export_table}"
+  export_objects_arn  = "${module.export_bucket.arn}/exports/*"
 
   export_environment = {
     EXPORT_TABLE  = local.export_table
-    EXPORT_BUCKET = local.export_bucket
+    EXPORT_BUCKET = module.export_bucket.name
   }
 }
 
@@ -45,7 +32,7 @@ module "data_export" {
   reserved_concurrent_executions = var.data_export.reserved_concurrency
 
   environment = merge(local.export_environment, {
-    EXPORT_QUEUE_URL      = aws_sqs_queue.exports.url
+    EXPORT_QUEUE_URL      = module.export_queue.url
     LINK_DAYS             = tostring(var.data_export.link_days)
     LEASE_SECONDS         = tostring(var.data_export.lease_seconds)
     DATABASE_REPLICA_HOST = var.data_export.replica_host == null ? "" : var.data_export.replica_host
@@ -69,7 +56,7 @@ module "data_export" {
         "sqs:ReceiveMessage",
         "sqs:SendMessage",
       ]
-      resources = [local.export_queue_arns.jobs]
+      resources = [module.export_queue.known_arns.queue]
     },
   ]
 }
@@ -116,9 +103,9 @@ module "export_mail" {
     { actions = ["s3:AbortMultipartUpload"], resources = [local.export_objects_arn] },
     {
       actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
-      resources = [local.export_queue_arns.dead]
+      resources = [module.export_queue.known_arns.dead]
     },
-    { actions = ["sqs:SendMessage"], resources = [local.export_queue_arns.unmailed] },
+    { actions = ["sqs:SendMessage"], resources = [local.export_unmailed_arn] },
     local.metrics_statement,
   ]
 }
@@ -137,41 +124,40 @@ module "export_link" {
   ]
 }
 
-resource "aws_sqs_queue" "exports" {
-  name                       = local.export_queues.jobs
-  visibility_timeout_seconds = local.export_visibility * local.export_timeout
-  sqs_managed_sse_enabled    = true
+# Where the files lie until their links end.
+module "export_bucket" {
+  source = "./modules/bucket"
 
-  redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.exports_dead.arn
-    maxReceiveCount     = 5
-  })
+  name          = "exports"
+  context       = local.context
+  tls_only      = var.data_export.tls_only
+  force_destroy = var.data_export.force_destroy
+
+  # S3 counts days from midnight UTC, and a link's last day is promised whole.
+  expiration = { prefix = "exports/", days = var.data_export.link_days + 1 }
 }
 
-# What failed five times: its job is told to have failed, by mail.
-resource "aws_sqs_queue" "exports_dead" {
-  name                       = local.export_queues.dead
-  visibility_timeout_seconds = local.export_visibility * local.export_mail_timeout
-  message_retention_seconds  = 14 * 24 * 60 * 60
-  sqs_managed_sse_enabled    = true
+# What failed five times is told to have failed, by mail.
+module "export_queue" {
+  source = "./modules/queue"
 
-  # By its name: that queue comes after this one.
-  redrive_allow_policy = jsonencode({
-    redrivePermission = "byQueue"
-    sourceQueueArns   = [local.export_queue_arns.jobs]
-  })
+  name         = "exports"
+  context      = local.context
+  timeout      = local.export_timeout
+  dead_timeout = local.export_mail_timeout
+  receives     = 5
 }
 
 # Where it stands in the stream that a mail was due, and could not be sent for hours: for a person.
 resource "aws_sqs_queue" "exports_unmailed" {
-  name                      = local.export_queues.unmailed
+  name                      = local.export_unmailed
   message_retention_seconds = 14 * 24 * 60 * 60
   sqs_managed_sse_enabled   = true
 }
 
 # The database is asked by two at once, however many jobs wait.
 resource "aws_lambda_event_source_mapping" "exports" {
-  event_source_arn        = aws_sqs_queue.exports.arn
+  event_source_arn        = module.export_queue.arn
   function_name           = module.data_export.alias_arn
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
@@ -182,7 +168,7 @@ resource "aws_lambda_event_source_mapping" "exports" {
 }
 
 resource "aws_lambda_event_source_mapping" "exports_dead" {
-  event_source_arn        = aws_sqs_queue.exports_dead.arn
+  event_source_arn        = module.export_queue.dead_arn
   function_name           = module.export_mail.alias_arn
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
@@ -251,10 +237,36 @@ resource "aws_sesv2_email_identity" "exports" {
   email_identity = var.data_export.mail_from
 }
 
+locals {
+  export_alarms = {
+    exports-given-up = {
+      description = "An export failed for good. Its requester has been mailed; the log of export_mail says why."
+      namespace   = "Mimamori"
+      metric      = "ExportsGivenUp"
+      statistic   = "Sum"
+      dimensions  = {}
+    }
+    exports-dead = {
+      description = "A failed export waits in ${module.export_queue.dead_name}: export_mail does not take it, see its log."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateNumberOfMessagesVisible"
+      statistic   = "Maximum"
+      dimensions  = { QueueName = module.export_queue.dead_name }
+    }
+    exports-unmailed = {
+      description = "A mail could not be sent for six hours: see the log of export_mail, then empty ${local.export_unmailed}."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateNumberOfMessagesVisible"
+      statistic   = "Maximum"
+      dimensions  = { QueueName = local.export_unmailed }
+    }
+  }
+}
+
 # What the role of an application attaches to send jobs.
 data "aws_iam_policy_document" "export_sender" {
   statement {
     actions   = ["sqs:SendMessage"]
-    resources = [local.export_queue_arns.jobs]
+    resources = [module.export_queue.known_arns.queue]
   }
 }

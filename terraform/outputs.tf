@@ -8,9 +8,11 @@ output "functions" {
     env_scheduler          = module.env_scheduler.contract
     export_link            = module.export_link.contract
     export_mail            = module.export_mail.contract
+    kpi_to_s3              = module.kpi_to_s3.contract
     phone_call             = module.phone_call.contract
     phone_callback         = module.phone_callback.contract
     phone_sweep            = module.phone_sweep.contract
+    s3_to_bigquery         = module.s3_to_bigquery.contract
   }
 
   precondition {
@@ -43,12 +45,26 @@ output "data_export" {
     table, base_url (of links), sender_policy_json (the policy of an application that sends jobs).
   EOT
   value = {
-    queue_url             = aws_sqs_queue.exports.url
-    queue_arn             = aws_sqs_queue.exports.arn
-    dead_letter_queue_url = aws_sqs_queue.exports_dead.url
-    bucket                = aws_s3_bucket.exports.bucket
+    queue_url             = module.export_queue.url
+    queue_arn             = module.export_queue.arn
+    dead_letter_queue_url = module.export_queue.dead_url
+    bucket                = module.export_bucket.name
     table                 = aws_dynamodb_table.data_export.name
     base_url              = module.export_api.base_url
     sender_policy_json    = data.aws_iam_policy_document.export_sender.json
+  }
+}
+
+output "kpi_to_bigquery" {
+  description = <<-EOT
+    Where KPIs are: bucket, queue_url (of files to be loaded), dead_letter_queue_url, dataset, role_arn
+    (of s3_to_bigquery, which Google lets in).
+  EOT
+  value = {
+    bucket                = module.kpi_bucket.name
+    queue_url             = module.kpi_queue.url
+    dead_letter_queue_url = module.kpi_queue.dead_url
+    dataset               = var.kpi_to_bigquery.dataset
+    role_arn              = module.s3_to_bigquery.contract.role_arn
   }
 }

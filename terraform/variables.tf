@@ -466,3 +466,84 @@ variable "data_export" {
     error_message = "data_export.lease_seconds: a whole number from 3 to 600."
   }
 }
+
+variable "kpi_to_bigquery" {
+  type = object({
+    schedules = map(object({
+      expression  = string
+      description = string
+      input       = string
+      enabled     = optional(bool, true)
+    }))
+    project       = string
+    dataset       = string
+    location      = optional(string, "asia-northeast1")
+    archive_days  = optional(number)
+    tls_only      = optional(bool, true)
+    force_destroy = optional(bool, false)
+  })
+  description = <<-EOT
+    - `schedules`: as in cloudwatch_to_mackerel. The payload names the `group` of KPIs that it runs.
+    - `project`: the project of Google Cloud that pays for BigQuery and has the dataset, by its id.
+    - `dataset`: what the tables are in; it is made where it is missing.
+    - `location`: where the dataset is, such as asia-northeast1, US or EU; it cannot move later.
+    - `archive_days`: how long the files are kept on S3. Null: for good.
+    - `tls_only`: whether the bucket refuses plain http. Only an emulator may do without, which has no
+      other.
+    - `force_destroy`: whether a bucket with files in it may be destroyed.
+  EOT
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.kpi_to_bigquery.project))
+    error_message = "kpi_to_bigquery.project: a project's id (not its name or number): 6 to 30 characters a-z 0-9 -, a letter first, no - at its end."
+  }
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_]+$", var.kpi_to_bigquery.dataset)) && length(var.kpi_to_bigquery.dataset) <= 1024
+    error_message = "kpi_to_bigquery.dataset: 1 to 1024 characters A-Z a-z 0-9 _, without the project."
+  }
+  validation {
+    condition     = can(regex("^(US|EU|[a-z]+-[a-z]+[0-9]+)$", var.kpi_to_bigquery.location))
+    error_message = "kpi_to_bigquery.location: a region such as asia-northeast1, or US or EU."
+  }
+  validation {
+    condition     = var.kpi_to_bigquery.archive_days == null || try(var.kpi_to_bigquery.archive_days >= 1 && var.kpi_to_bigquery.archive_days == floor(var.kpi_to_bigquery.archive_days), false)
+    error_message = "kpi_to_bigquery.archive_days: a whole number from 1; left out where files are kept for good."
+  }
+}
+
+variable "google_credentials" {
+  type        = string
+  description = <<-EOT
+    Whom s3_to_bigquery is at Google: what `gcloud iam workload-identity-pools create-cred-config`
+    with `--aws` and `--service-account` writes, as JSON text. It has no secret in it. Null: nothing
+    can be loaded yet.
+  EOT
+  default     = null
+
+  validation {
+    condition     = var.google_credentials == null || try(jsondecode(var.google_credentials).type == "external_account", false)
+    error_message = "google_credentials: a JSON object whose type is external_account, not a service account's key."
+  }
+  validation {
+    condition     = var.google_credentials == null || can(regex("^//iam\\.googleapis\\.com/projects/[0-9]+/locations/global/workloadIdentityPools/[^/\\s]+/providers/[^/\\s]+$", jsondecode(var.google_credentials).audience))
+    error_message = "google_credentials.audience: //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER."
+  }
+  validation {
+    condition     = var.google_credentials == null || can(regex("^https?://[^/\\s]+/\\S+$", jsondecode(var.google_credentials).token_url))
+    error_message = "google_credentials.token_url: an address, https://sts.googleapis.com/v1/token."
+  }
+  validation {
+    condition     = var.google_credentials == null || can(regex("^https?://[^/\\s]+/\\S*/serviceAccounts/[^/:\\s]+:generateAccessToken$", jsondecode(var.google_credentials).service_account_impersonation_url))
+    error_message = "google_credentials.service_account_impersonation_url: an address that ends with /serviceAccounts/EMAIL:generateAccessToken; say --service-account when it is made."
+  }
+  validation {
+    condition     = var.google_credentials == null || can(regex("^https://[^/?\\s]+/?\\?\\S+$", jsondecode(var.google_credentials).credential_source.regional_cred_verification_url))
+    error_message = "google_credentials.credential_source.regional_cred_verification_url: https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15; say --aws when it is made."
+  }
+  validation {
+    # The parameter is no SecureString, and the state shows it.
+    condition     = var.google_credentials == null || !can(regex("(?i)private_?key|client_?secret|refresh_?token|access_?key|BEGIN [A-Z ]*PRIVATE", var.google_credentials))
+    error_message = "google_credentials: holds a key or another secret. It takes the configuration of a workload identity, which has none."
+  }
+}

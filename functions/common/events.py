@@ -1,5 +1,6 @@
 """Events become frozen dataclasses, strictly: an error names the field, what it got and takes."""
 
+import keyword
 import types
 import typing
 from collections.abc import Mapping
@@ -18,16 +19,18 @@ def parse(shape: type[T], event: object) -> T:
     """Build the dataclass `shape` from a JSON object.
 
     Field types may be text, numbers, booleans, literals, lists, mappings, dataclasses and unions
-    of these. Raises InvalidEvent for an unknown or a missing field, a wrong type, or a value that
+    of these. Where a field is called as a keyword of Python, the dataclass has a `_` after it:
+    `from_`. Raises InvalidEvent for an unknown or a missing field, a wrong type, or a value that
     the dataclass's own `__post_init__` refuses.
     """
     if not isinstance(event, Mapping):
         raise _invalid("event", event, "a JSON object")
+    event = {f"{key}_" if keyword.iskeyword(key) else key: event[key] for key in event}
     try:
         return dacite.from_dict(shape, event, _STRICT)
     except dacite.UnexpectedDataError as error:
         unknown = ", ".join(sorted(map(str, error.keys)))
-        known = ", ".join(field for field in shape.__dataclass_fields__)  # type: ignore[attr-defined]
+        known = ", ".join(field.rstrip("_") for field in shape.__dataclass_fields__)  # type: ignore[attr-defined]
         raise InvalidEvent(f"unknown field: {unknown} (the event itself takes {known})") from None
     except dacite.MissingValueError as error:
         raise InvalidEvent(f"{error.field_path}: missing") from None
@@ -35,7 +38,7 @@ def parse(shape: type[T], event: object) -> T:
         path = str(error.field_path)
         # dacite shows a half-consumed generator where it got text for a list.
         got = event.get(path, error.value)
-        raise _invalid(path, got, _words(error.field_type)) from None
+        raise _invalid(path.rstrip("_"), got, _words(error.field_type)) from None
 
 
 def require(condition: object, field: str, got: object, takes: str) -> None:

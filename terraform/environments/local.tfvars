@@ -5,7 +5,7 @@ log_retention_days = 1
 
 # network, database and cognito change with every new laptop stack: they come from what local/estate
 # puts out, as TF_VAR_network, TF_VAR_database and TF_VAR_cognito. TF_VAR_api_base_url has the
-# stack's port.
+# stack's port, and so has TF_VAR_google_credentials.
 
 # The emulator forgets an endpoint's security groups and private DNS, so no plan would come out clean;
 # it is reached over loopback anyway.
@@ -74,4 +74,19 @@ data_export = {
   mail_from     = "exports@example.com"
   lease_seconds = 6     # nobody at a laptop waits a minute and a half for what was killed
   tls_only      = false # the emulator speaks http, and would let nothing through
+}
+
+kpi_to_bigquery = {
+  project  = "laptop-project"
+  dataset  = "kpis"
+  tls_only = false # as in data_export
+  schedules = {
+    every-morning = {
+      expression  = "cron(0 21 * * ? *)" # UTC
+      description = "06:00 in Tokyo, every day"
+      input       = <<-JSON
+        {"group": "daily"}
+      JSON
+    }
+  }
 }

@@ -143,5 +143,37 @@ data_export = {
   replica_host = "myapp-production-reports.abcdefghijkl.ap-northeast-1.rds.amazonaws.com"
 }
 
+kpi_to_bigquery = {
+  project = "example-kpis-production" # EXAMPLE
+  dataset = "kpis"
+  schedules = {
+    every-morning = {
+      expression  = "cron(0 21 * * ? *)" # UTC
+      description = "06:00 in Tokyo, every day"
+      input       = <<-JSON
+        {"group": "daily"}
+      JSON
+    }
+  }
+}
+
+# EXAMPLE: what `gcloud iam workload-identity-pools create-cred-config … --aws` writes.
+google_credentials = <<-JSON
+  {
+    "universe_domain": "googleapis.com",
+    "type": "external_account",
+    "audience": "//iam.googleapis.com/projects/210987654321/locations/global/workloadIdentityPools/aws/providers/mimamori",
+    "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+    "service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/mimamori@example-kpis-production.iam.gserviceaccount.com:generateAccessToken",
+    "token_url": "https://sts.googleapis.com/v1/token",
+    "credential_source": {
+      "environment_id": "aws1",
+      "region_url": "http://169.254.169.254/latest/meta-data/placement/availability-zone",
+      "url": "http://169.254.169.254/latest/meta-data/iam/security-credentials",
+      "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"
+    }
+  }
+JSON
+
 # EXAMPLE: who is told by CloudWatch's alarms on the suite.
 alarm_actions = ["arn:aws:sns:ap-northeast-1:123456789012:operations"]

@@ -105,3 +105,36 @@ data_export = {
   # 3 of the account's concurrency are kept; a new account has 10 in all, and none to keep.
   reserved_concurrency = -1
 }
+
+kpi_to_bigquery = {
+  project      = "example-kpis-staging" # EXAMPLE
+  dataset      = "kpis"
+  archive_days = 90
+  schedules = {
+    every-morning = {
+      expression  = "cron(0 21 * * ? *)" # UTC
+      description = "06:00 in Tokyo, every day"
+      input       = <<-JSON
+        {"group": "daily"}
+      JSON
+    }
+  }
+}
+
+# EXAMPLE: what `gcloud iam workload-identity-pools create-cred-config … --aws` writes.
+google_credentials = <<-JSON
+  {
+    "universe_domain": "googleapis.com",
+    "type": "external_account",
+    "audience": "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/aws/providers/mimamori",
+    "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+    "service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/mimamori@example-kpis-staging.iam.gserviceaccount.com:generateAccessToken",
+    "token_url": "https://sts.googleapis.com/v1/token",
+    "credential_source": {
+      "environment_id": "aws1",
+      "region_url": "http://169.254.169.254/latest/meta-data/placement/availability-zone",
+      "url": "http://169.254.169.254/latest/meta-data/iam/security-credentials",
+      "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"
+    }
+  }
+JSON

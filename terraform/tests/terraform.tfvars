@@ -19,4 +19,5 @@ phone_escalation = {
   callers      = { zabbix = { rate_limit = 0.5, burst_limit = 1, quota_per_day = 1 } }
   alarm_topics = { database = { group_id = "dba_1" } }
 }
-data_export = { mail_from = "exports@example.com" }
+data_export     = { mail_from = "exports@example.com" }
+kpi_to_bigquery = { schedules = {}, project = "example-kpis", dataset = "kpis" }

