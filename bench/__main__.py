@@ -8,8 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TREE = ROOT / ".local/bench"
-SOURCES = ("bench", "functions", "lambroll", "local", "scripts", "terraform")
-LENT = ("bin", "cache", "ministack", "vendored")
+SOURCES = ("bench", "functions", "lambroll", "local", "requirements", "scripts", "terraform")
+LENT = ("bin", "cache", "ministack", "rivals", "vendored")
+PICTURE = "docs/exports.svg"
 
 
 def main(names: list[str]) -> int:
@@ -38,6 +39,8 @@ def main(names: list[str]) -> int:
             except KeyboardInterrupt:
                 continue
     finally:
+        if (TREE / PICTURE).exists():
+            shutil.copy(TREE / PICTURE, ROOT / PICTURE)
         shutil.rmtree(TREE, ignore_errors=True)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import build
 import lifecycle
-from bench import calls, deploys, imports, phones, scheduler, zips
+from bench import calls, deploys, exports, imports, phones, scheduler, zips
 from deploy import DeployError
 from stack import Stack, StackError
 from up import TerraformError
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "deploys": deploys.run,
     "scheduler": scheduler.run,
     "phones": phones.run,
+    "exports": exports.run,
 }
 
 
