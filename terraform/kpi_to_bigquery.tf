@@ -53,6 +53,8 @@ module "s3_to_bigquery" {
     BIGQUERY_PROJECT  = var.kpi_to_bigquery.project
     BIGQUERY_DATASET  = var.kpi_to_bigquery.dataset
     BIGQUERY_LOCATION = var.kpi_to_bigquery.location
+    KPI_QUEUE_URL     = module.kpi_queue.url
+    RETRY_SECONDS     = tostring(var.kpi_to_bigquery.retry_seconds)
   })
 
   statements = [
@@ -60,7 +62,12 @@ module "s3_to_bigquery" {
     # Without it S3 does not say that a file is missing, but that it is forbidden.
     { actions = ["s3:ListBucket"], resources = [module.kpi_bucket.arn] },
     {
-      actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      actions = [
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+      ]
       resources = [module.kpi_queue.known_arns.queue]
     },
   ]

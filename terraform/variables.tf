@@ -479,6 +479,7 @@ variable "kpi_to_bigquery" {
     dataset       = string
     location      = optional(string, "asia-northeast1")
     archive_days  = optional(number)
+    retry_seconds = optional(number, 60)
     tls_only      = optional(bool, true)
     force_destroy = optional(bool, false)
   })
@@ -488,6 +489,8 @@ variable "kpi_to_bigquery" {
     - `dataset`: what the tables are in; it is made where it is missing.
     - `location`: where the dataset is, such as asia-northeast1, US or EU; it cannot move later.
     - `archive_days`: how long the files are kept on S3. Null: for good.
+    - `retry_seconds`: how long after a load that failed it is tried again, twice as long after the
+      second time; after the third it is among the dead letters.
     - `tls_only`: whether the bucket refuses plain http. Only an emulator may do without, which has no
       other.
     - `force_destroy`: whether a bucket with files in it may be destroyed.
@@ -509,6 +512,10 @@ variable "kpi_to_bigquery" {
   validation {
     condition     = var.kpi_to_bigquery.archive_days == null || try(var.kpi_to_bigquery.archive_days >= 1 && var.kpi_to_bigquery.archive_days == floor(var.kpi_to_bigquery.archive_days), false)
     error_message = "kpi_to_bigquery.archive_days: a whole number from 1; left out where files are kept for good."
+  }
+  validation {
+    condition     = contains(range(1, 901), var.kpi_to_bigquery.retry_seconds)
+    error_message = "kpi_to_bigquery.retry_seconds: a whole number from 1 to 900."
   }
 }
 

@@ -356,7 +356,9 @@ def _utf8(connection: Connection, source: Source, columns: Sequence[Column]) -> 
         return frozenset()
     charsets = ", ".join(f"CHARSET({csv_form.name(name)})" for name in names)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {charsets} FROM (SELECT 1) one LEFT JOIN {source.table} ON FALSE")
+        # One row, whatever is there, and nothing of it read.
+        none = f"(SELECT q.* FROM {source.table} LIMIT 0) q"
+        cursor.execute(f"SELECT {charsets} FROM (SELECT 1) one LEFT JOIN {none} ON TRUE")
         [row] = cursor.fetchall()
     same = {b"utf8mb4", b"utf8mb3", b"utf8", b"ascii"}
     return frozenset(name for name, charset in zip(names, row, strict=True) if charset in same)

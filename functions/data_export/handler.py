@@ -11,7 +11,7 @@ from typing import Any
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import aws, logs
+from common import aws, logs, sqs
 from common.parameters import ParameterError
 from data_export import jobs, request, upload
 from data_export.export import Refused, Run, export
@@ -136,18 +136,8 @@ def _hand_over(job: Job) -> None:
 
 
 def _hide(receipt: str | None, seconds: int) -> None:
-    """Let a message be seen again after so many seconds."""
-    if receipt is None:
-        return
-    try:
-        aws.client("sqs").change_message_visibility(
-            QueueUrl=os.environ["EXPORT_QUEUE_URL"],
-            ReceiptHandle=receipt,
-            VisibilityTimeout=seconds,
-        )
-    except ClientError as error:
-        # It comes again all the same, later.
-        log.warning("cannot hide the message", extra={"reason": str(error)})
+    if receipt is not None:
+        sqs.hide(os.environ["EXPORT_QUEUE_URL"], receipt, seconds)
 
 
 def _summary(job: Job) -> dict[str, Any]:

@@ -107,8 +107,7 @@ class Upload:
     lease: int
     sent: int = 0  # parts of this run
     _queue: "Queue[Block | None]" = field(default_factory=lambda: Queue(_WAITING))
-    _waiting: list[bytes] = field(default_factory=list)
-    _size: int = 0
+    _waiting: bytearray = field(default_factory=bytearray)
     _rows: int = 0
     _position: str | None = None
     _error: BaseException | None = None
@@ -148,28 +147,23 @@ class Upload:
 
     def pause(self) -> Job:
         """Send the rest where it is large enough to be a part; else it is to be read once more."""
-        if self._size >= SMALLEST:
+        if len(self._waiting) >= SMALLEST:
             self._send()
         return self.job
 
     def _take(self, block: Block) -> None:
-        self._keep(self._gzip.compress(block.data) if self._gzip else block.data)
+        self._waiting += self._gzip.compress(block.data) if self._gzip else block.data
         self._rows += block.rows
         self._position = block.position
-        if self._size >= part_size(self.job.parts):
+        if len(self._waiting) >= part_size(self.job.parts):
             self._send()
-
-    def _keep(self, data: bytes) -> None:
-        self._waiting.append(data)
-        self._size += len(data)
 
     def _send(self) -> None:
         if self._gzip:
             # Each part is a whole stream of gzip; one after another they are a gzip file, too.
-            self._keep(self._gzip.flush())
+            self._waiting += self._gzip.flush()
             self._gzip = _compressor()
-        body = b"".join(self._waiting)
-        self._waiting = []
+        body, self._waiting = self._waiting, bytearray()
         answer = aws.client("s3").upload_part(
             Bucket=_bucket(),
             Key=self.job.key,
@@ -187,7 +181,7 @@ class Upload:
             lease_until=int(time.time()) + self.lease,
         )
         self.sent += 1
-        self._size = self._rows = 0
+        self._rows = 0
 
 
 @contextmanager

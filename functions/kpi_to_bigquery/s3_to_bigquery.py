@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, Literal
 from urllib.parse import unquote_plus
 
-from common import failures, logs, parameters
+from common import failures, logs, parameters, sqs
 from common.events import InvalidEvent, parse, require
 from kpi_to_bigquery import days, google, kpis, loads, standing
 from kpi_to_bigquery.bigquery import BigQuery, StillRunning
@@ -71,12 +71,11 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     bq = _bigquery(deadline)
     loaded: list[dict[str, Any]] = []
     if "Records" in event:
-        again = [
-            record["messageId"]
-            for record in event["Records"]
-            if not _message(bq, record, loaded, deadline)
-        ]
-        return {"loaded": loaded, "batchItemFailures": [{"itemIdentifier": one} for one in again]}
+        again = [one for one in event["Records"] if not _message(bq, one, loaded, deadline)]
+        for record in again:
+            _later(record)
+        not_loaded = [{"itemIdentifier": record["messageId"]} for record in again]
+        return {"loaded": loaded, "batchItemFailures": not_loaded}
     if "status" in event:
         about = parse(Status, event)
         day, names = date.fromisoformat(about.day), about.kpis or kpis.names()
@@ -113,6 +112,13 @@ def _message(
             log.exception("not loaded", extra={**told, "item": _item(notice)})
             well = False
     return well
+
+
+def _later(record: Mapping[str, Any]) -> None:
+    """Let a message come again sooner than the queue would; each time after twice as long."""
+    received = int(record["attributes"]["ApproximateReceiveCount"])
+    seconds = int(os.environ["RETRY_SECONDS"]) * 2 ** (received - 1)
+    sqs.hide(os.environ["KPI_QUEUE_URL"], record["receiptHandle"], seconds)
 
 
 def _notices(body: str) -> Iterator[Mapping[str, Any]]:

@@ -77,9 +77,10 @@ data_export = {
 }
 
 kpi_to_bigquery = {
-  project  = "laptop-project"
-  dataset  = "kpis"
-  tls_only = false # as in data_export
+  project       = "laptop-project"
+  dataset       = "kpis"
+  retry_seconds = 2
+  tls_only      = false # as in data_export
   schedules = {
     every-morning = {
       expression  = "cron(0 21 * * ? *)" # UTC

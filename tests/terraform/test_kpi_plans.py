@@ -50,6 +50,7 @@ def test_each_function_may_do_what_it_does(plan: Any) -> None:
     assert plan.allowed("s3_to_bigquery", "sqs") == {
         ("sqs:DeleteMessage", queue),
         ("sqs:GetQueueAttributes", queue),
+        ("sqs:ChangeMessageVisibility", queue),
         ("sqs:ReceiveMessage", queue),
     }
     # That a role is itself takes no right.

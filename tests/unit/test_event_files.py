@@ -20,7 +20,7 @@ def function_of(file):
     return file.parts[-3] if file.parent.name == "events" else file.parent.name
 
 
-def event_of(function, name="event"):
+def event_of(function, name="request"):
     """Return the payload's dataclass: the one that has the file's name, or `Event`."""
     module = importlib.import_module(build.handler(function).rpartition(".")[0])
     return getattr(module, name.capitalize(), None) or module.Event
@@ -38,20 +38,35 @@ def test_every_function_that_is_invoked_by_hand_has_an_event_file():
     assert {function_of(file) for file in FILES} == by_hand
 
 
+def sections():
+    return re.findall(r"(?ms)^## (\w+)$(.*?)(?=^## )", README)
+
+
 def test_the_readmes_payloads_are_taken():
-    blocks = re.findall(r"(?ms)^## (\w+)$(.*?)(?=^## )", README)
     shown = [
-        (section, payload)
-        for section, text in blocks
-        for payload in re.findall(r"(?ms)^```json\n(.*?)^```|^echo '(.*?)'", text)
+        (function or section, payload or piped)
+        for section, text in sections()
+        for payload, piped, function in re.findall(
+            r"(?ms)^```json\n(.*?)^```|^echo '(.*?)'(?:[^\n]*FUNCTION=(\w+))?", text
+        )
     ]
     assert len(shown) >= 2
-    for section, alternatives in shown:
-        parse(event_of(section), json.loads("".join(alternatives)))
+    for function, payload in shown:
+        parse(event_of(function), json.loads(payload))
 
 
-def test_the_readmes_query_is_taken(tmp_path):
-    queries = importlib.import_module("db_to_cloudwatch.queries")
-    (sql,) = re.findall(r"(?ms)^```sql\n(.*?)^```", README)
-    (tmp_path / "shown.sql").write_text(sql, encoding="utf-8")
-    assert queries.load("shown", tmp_path).header.namespace == "RDS/ORDERS"
+def test_the_readmes_queries_are_taken(tmp_path):
+    readers = {
+        "db_to_cloudwatch": "db_to_cloudwatch.queries",
+        "data_export": "data_export.request",
+        "kpi_to_bigquery": "kpi_to_bigquery.kpis",
+    }
+    shown = {
+        section: sql
+        for section, text in sections()
+        for sql in re.findall(r"(?ms)^```sql\n(.*?)^```", text)
+    }
+    assert shown.keys() == readers.keys()
+    for section, sql in shown.items():
+        (tmp_path / "shown.sql").write_text(sql, encoding="utf-8")
+        importlib.import_module(readers[section]).load("shown", tmp_path)

@@ -189,3 +189,13 @@ run "refuses_what_was_made_without_aws" {
 
   expect_failures = [var.google_credentials]
 }
+
+run "refuses_to_try_again_at_once" {
+  command = plan
+
+  variables {
+    kpi_to_bigquery = merge(var.kpi_to_bigquery, { retry_seconds = 0 })
+  }
+
+  expect_failures = [var.kpi_to_bigquery]
+}

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from db_to_cloudwatch import queries
 from common.queries import InvalidQuery
+from db_to_cloudwatch import queries
 from db_to_cloudwatch.queries import load
 
 HEADER = 'namespace = "RDS/RECORDS"'

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from common import aws, http, parameters
+from common import aws, http, parameters, sqs
 from kpi_to_bigquery import google, kpis, loads, standing
 from kpi_to_bigquery.bigquery import BigQuery
 from kpi_to_bigquery.s3_to_bigquery import handler
@@ -107,6 +107,8 @@ class World:
         records = [
             {
                 "messageId": f"m{number}",
+                "receiptHandle": f"r{number}",
+                "attributes": {"ApproximateReceiveCount": "2"},
                 "eventSource": "aws:sqs",
                 "body": body if isinstance(body, str) else json.dumps({"Records": body}),
             }
@@ -143,8 +145,12 @@ def world(
         "BIGQUERY_DATASET": dataset,
         "BIGQUERY_LOCATION": "asia-northeast1",
         "BIGQUERY_API_BASE": sandbox.url,
+        "KPI_QUEUE_URL": "queue",
+        "RETRY_SECONDS": "60",
     }.items():
         monkeypatch.setenv(name, value)
+    hidden = []
+    monkeypatch.setattr(sqs, "hide", lambda *message: hidden.append(message))
     s3 = aws.client("s3")
     s3.create_bucket(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"}
@@ -167,6 +173,7 @@ def world(
     parameters._known.clear()
     google.forget()
     made = World(warehouse, tmp_path, context, dataset)
+    made.hidden = hidden
     made.declare()
     yield made
     left = requests.get(f"{sandbox.url}/faults", timeout=10).json()

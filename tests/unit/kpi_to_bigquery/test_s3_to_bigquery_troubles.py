@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from common import aws, parameters
 from common.events import InvalidEvent
 from common.failures import RunFailed
-from kpi_to_bigquery import bigquery, kpis, loads, source
+from kpi_to_bigquery import bigquery, kpis, loads, s3_to_bigquery, source
 from kpi_to_bigquery.bigquery import File, Job, LoadFailed
 from kpi_to_bigquery.s3_to_bigquery import handler
 from stack import GOOGLE_PROJECT
@@ -61,6 +61,7 @@ def test_a_message_that_is_none_fails_alone(body):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("KPI_BUCKET", *(f"BIGQUERY_{n}" for n in ("PROJECT", "DATASET", "LOCATION"))):
             patch.setenv(name, "x")
+        patch.setattr(s3_to_bigquery, "_later", lambda _: None)
         records = [{"messageId": "m0", "eventSource": "aws:sqs", "body": body}]
         answer = handler({"Records": records}, context)
     assert answer["loaded"] == []
@@ -75,6 +76,12 @@ def test_a_bad_value_is_named_with_row_and_column(world):
         assert words in str(failure.value)
     with pytest.raises(Exception, match="Not found"):
         world.rows()
+
+
+def test_what_is_not_loaded_comes_again_soon(world):
+    notice = world.put("2026-11-22,a,many")
+    assert world.notify([notice]) == ([], ["m0"])
+    assert world.hidden == [("queue", "r0", 120)]  # the second time
 
 
 def test_a_row_of_another_day_is_refused(world):
