@@ -1,15 +1,26 @@
 # Thin lines over terraform, lambroll, pytest and the scripts. `make` prints what there is.
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
-	secret phone-key phone-url test test-unit lint lock bench clean guard ready
+	secret phone-key phone-url export export-status export-revoke kpi-check kpi-status \
+	kpi-backfill test test-unit lint lock bench clean guard ready
 
 ENV ?= local
 FUNCTION ?=
 EVENT ?=
-NAME ?=
 CALLER ?=
 MINUTES ?= 10
 ARGS ?=
+# Of the command line only: a shell has a MAIL, a NAME and a LANGUAGE of its own.
+NAME :=
+DAY :=
+FROM :=
+TO :=
+QUERY :=
+PARAMS :=
+MAIL :=
+LANGUAGE :=
+GZIP :=
+JOB :=
 
 export TMPDIR := $(CURDIR)/.local/tmp
 export MPLCONFIGDIR := $(CURDIR)/.local/cache/matplotlib
@@ -22,7 +33,7 @@ INIT := terraform -chdir=terraform init -input=false -reconfigure -lockfile=read
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nENV is %s unless given; FUNCTION is all of them.\n' '$(ENV)'
 
 ##@ The laptop
@@ -64,6 +75,18 @@ phone-key: ready ## show the API key of a CALLER=… of the phone escalation
 	@$(PYTHON) scripts/phone_api.py $(ENV) key "$(CALLER)"
 phone-url: ready ## show where the phone escalation is reached
 	@$(PYTHON) scripts/phone_api.py $(ENV) url
+export: guard ready ## ask for an export: QUERY=users PARAMS='{"since": "2026-01-01"}' MAIL=…
+	@$(PYTHON) scripts/exports.py $(ENV) send
+export-status: ready ## where the export JOB=… stands
+	@$(PYTHON) scripts/exports.py $(ENV) status
+export-revoke: guard ready ## withdraw the link of the export JOB=…
+	@$(PYTHON) scripts/exports.py $(ENV) revoke
+kpi-check: ready ## try KPIs on the database: columns, first rows (NAME="sales …" DAY=2026-11-22)
+	@$(PYTHON) scripts/kpi.py $(ENV) check --day "$(DAY)" $(NAME)
+kpi-status: ready ## rows of a DAY=2026-11-22 on S3 and in BigQuery, and when they came (NAME=…)
+	@$(PYTHON) scripts/kpi.py $(ENV) status --day "$(DAY)" $(NAME)
+kpi-backfill: guard ready ## KPIs of the days FROM=2026-11-01 TO=2026-11-22 (NAME=…)
+	@$(PYTHON) scripts/kpi.py $(ENV) backfill --from "$(FROM)" --to "$(TO)" $(NAME)
 secret: guard ready ## fill the secret NAME=… from standard input
 	@$(PYTHON) scripts/secret.py $(ENV) $(NAME)
 

@@ -1,6 +1,7 @@
 """Show all of it on this machine, and report what ran and what arrived where."""
 
 import json
+import re
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import requests
 
 import deploy
 import environment
+import exports
 import phone_api
 import secret
 import seed
@@ -121,6 +123,28 @@ def a_night(stack: Stack) -> dict[str, Any]:
         requests.delete(f"{stack.sandbox_url}/twilio/script", timeout=10)
 
 
+def exported(stack: Stack) -> tuple[str, str, list[str]]:
+    """Ask for an export as an application does, and follow its mail's link.
+
+    Returns the mail's subject, the link, and the lines of the file.
+    """
+    asked = exports.message(
+        {"QUERY": "users", "PARAMS": '{"since": "2026-01-01"}', "MAIL": "tanaka@example.com"}
+    )
+    exports.send("local", asked)
+    link = re.compile(rf"https?://\S+/exports/{asked['job_id']}/\S+")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for item in reversed(inbox(stack, "mail")):
+            if found := link.search(item["body"]["text"]):
+                file = requests.get(found[0], timeout=30)
+                file.raise_for_status()
+                lines = file.content.decode("utf-8-sig").splitlines()
+                return item["body"]["subject"], found[0], lines
+        time.sleep(0.2)
+    raise DemoError(f"no mail came: see make export-status JOB={asked['job_id']}")
+
+
 def led_through(action: str) -> None:
     """Run the state machine that puts the estate to sleep, or wakes it."""
     stepfunctions = environment.client("local", "stepfunctions")
@@ -145,6 +169,14 @@ def report_of_the_night(night: dict[str, Any]) -> None:
     for one in night["attempts"]:
         print(f"  {one['attempt']}. {one['name']:12} {one['outcome']}")
     print(f"  {night['state']} by {night['acknowledged_by']}: {night['text']}")
+
+
+def report_of_the_export(subject: str, link: str, lines: list[str]) -> None:
+    """Print the mail, and how the file behind its link begins."""
+    print(f"\nWhat was mailed\n  {subject}\n  {link}")
+    for line in lines[:4]:
+        print(f"  {line}")
+    print(f"  and {len(lines) - 4:,} lines more")
 
 
 def report(stack: Stack, answers: list[Answer], fired: datetime) -> None:
@@ -205,11 +237,14 @@ def main() -> int:
         answers.append(call("cloudwatch_to_mackerel", "metrics", shell))
         with step("POST /phonecall/database: a night on duty"):
             night = a_night(stack)
+        with step("An export of the users: from the queue to the mail, and to the file"):
+            mailed = exported(stack)
         for action in ("suspend", "start"):
             with step(f"Step Functions: {action} the estate"):
                 led_through(action)
         report(stack, answers, fired)
         report_of_the_night(night)
+        report_of_the_export(*mailed)
         phone("web", "host_down", "web-1")
         what_next(stack)
     except (StackError, up.TerraformError, deploy.DeployError, secret.SecretError) as error:

@@ -7,6 +7,8 @@ locals {
   export_timeout      = 900
   export_mail_timeout = 30
 
+  export_receives = 5 # of a job's message, until it is given up
+
   export_unmailed     = "${local.prefix}exports-unmailed"
   export_unmailed_arn = "arn:${local.context.partition}:sqs:${local.context.region}:${local.context.account_id}:${local.export_unmailed}"
   export_table        = "${local.prefix}data_export"
@@ -35,6 +37,7 @@ module "data_export" {
     EXPORT_QUEUE_URL      = module.export_queue.url
     LINK_DAYS             = tostring(var.data_export.link_days)
     LEASE_SECONDS         = tostring(var.data_export.lease_seconds)
+    RECEIVES              = tostring(local.export_receives)
     DATABASE_REPLICA_HOST = var.data_export.replica_host == null ? "" : var.data_export.replica_host
   })
 
@@ -145,7 +148,7 @@ module "export_queue" {
   context      = local.context
   timeout      = local.export_timeout
   dead_timeout = local.export_mail_timeout
-  receives     = 5
+  receives     = local.export_receives
 }
 
 # Where it stands in the stream that a mail was due, and could not be sent for hours: for a person.

@@ -81,7 +81,9 @@ def _take(record: Mapping[str, Any], context: Any) -> bool:
         log.info("job", extra=told | work(message, context))
     except NotYet as error:
         log.warning("not yet", extra=told | {"reason": str(error)})
-        _hide(message.receipt, error.seconds)
+        # After the last time it is among the dead letters as soon as it is seen.
+        last = message.received >= int(os.environ["RECEIVES"])
+        _hide(message.receipt, 0 if last else error.seconds)
         return False
     return True
 

@@ -207,11 +207,6 @@ def leave_mail(job: Job) -> None:
     )
 
 
-def revoke(job_id: str, now: int) -> Job | None:
-    """Withdraw a job's link; None where there is no such job, or it has no link."""
-    return _change(job_id, {"revoked_at": _iso(now)}, when="#state = :done", done="done")
-
-
 def _failed(now: int, code: str, detail: str) -> dict[str, Any]:
     return {
         "state": "failed",

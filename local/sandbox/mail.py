@@ -41,7 +41,7 @@ _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'self'; "
-        "sandbox allow-popups allow-popups-to-escape-sandbox"
+        "sandbox allow-popups allow-popups-to-escape-sandbox allow-downloads"
     ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",

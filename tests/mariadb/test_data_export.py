@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from common import aws, csv_blocks, mysql
+from common import aws, csv_blocks, mysql, sqs
 from data_export import export, jobs, request, upload
 from data_export.handler import NotYet, handler
 
@@ -52,6 +52,7 @@ def cloud(settings, tmp_path, monkeypatch):
         "EXPORT_BUCKET": BUCKET,
         "LINK_DAYS": "7",
         "LEASE_SECONDS": "3",
+        "RECEIVES": "5",
         "PARAMETER_PATH": "/test/app",
         "DATABASE_REPLICA_HOST": "",
     }.items():
@@ -446,6 +447,17 @@ def test_a_database_that_is_down_is_asked_again_later(query, monkeypatch):
         handler(asked(), Context())
     job = jobs.load("job-1")
     assert (job.state, job.lease_until, job.mail) == ("running", 0, None)
+
+
+@pytest.mark.parametrize(("received", "seconds"), [(1, 3), (2, 6), (4, 24), (5, 0)])
+def test_when_it_is_tried_again(query, monkeypatch, received, seconds):
+    hidden = []
+    monkeypatch.setattr(sqs, "hide", lambda *message: hidden.append(message[2]))
+    boto3.client("ssm").put_parameter(
+        Name="/test/app/DATABASE_PORT", Value="1", Type="String", Overwrite=True
+    )
+    handler(records(asked(), received=received), Context())
+    assert hidden[-1] == seconds
 
 
 def test_the_longest_run_and_the_reserve_are_the_functions_time():

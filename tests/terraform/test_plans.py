@@ -121,6 +121,7 @@ ENVIRONMENT = {
         "EXPORT_TABLE",
         "LEASE_SECONDS",
         "LINK_DAYS",
+        "RECEIVES",
     },
     "export_link": {"EXPORT_BUCKET", "EXPORT_TABLE", "TIMEZONE"},
     "export_mail": {
@@ -141,6 +142,8 @@ ENVIRONMENT = {
         "BIGQUERY_LOCATION",
         "BIGQUERY_PROJECT",
         "KPI_BUCKET",
+        "KPI_QUEUE_URL",
+        "RETRY_SECONDS",
     },
 }
 

@@ -1,10 +1,11 @@
+import os
 import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
-from common import aws
+from common import aws, dynamodb
 from data_export import export_link, jobs, page
 from data_export.export_link import handler
 from tests.unit.data_export.conftest import BUCKET, NOW
@@ -135,7 +136,8 @@ def test_the_links_time(finish, follow, clock, later, status):
 
 def test_withdrawn(finish, follow):
     job = finish()
-    jobs.revoke(job.job_id, NOW)
+    key, now = {"job_id": job.job_id}, {"revoked_at": "2026-11-23T00:00:00+00:00"}
+    assert dynamodb.change(os.environ["EXPORT_TABLE"], key, now, when="attribute_exists(job_id)")
     status, body = follow(*address(job))
     assert status == 410
     assert "このリンクは使えなくなりました" in body

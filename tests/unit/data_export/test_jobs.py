@@ -65,7 +65,6 @@ def test_a_job_that_there_is_not(table):
         jobs.claim("job-1", None, NOW, LEASE)
     assert known() is None
     assert jobs.take_mail("job-1", NOW, LEASE) is None
-    assert jobs.revoke("job-1", NOW) is None
     assert jobs.give_up("job-1", None, NOW, "gave_up", "") is None
     assert known() is None
 
@@ -85,7 +84,6 @@ def test_a_failure(table):
     job = jobs.fail(claimed(), NOW, "too_slow", "300 s")
     assert (job.state, job.mail) == ("failed", "due")
     assert job.reason == {"code": "too_slow", "detail": "300 s"}
-    assert jobs.revoke("job-1", NOW) is None
     assert jobs.claim("job-1", None, NOW + 99, LEASE) == job
 
 
@@ -106,10 +104,6 @@ def test_a_mail_goes_out_again_when_it_is_asked_for(table):
     again = jobs.take_mail("job-1", NOW + 1, LEASE, again=True)
     jobs.mailed(again, "sent", "m-2")
     assert (known().mail, known().message_id) == ("sent", "m-2")
-
-
-def test_withdrawn(table):
-    assert jobs.revoke(jobs.finish(claimed(), NOW, 7).job_id, NOW).revoked_at
 
 
 def test_of_many_at_once_one_has_the_job_and_one_has_the_mail(table):

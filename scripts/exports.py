@@ -1,0 +1,136 @@
+"""Exports: put a job into the queue, look at one, withdraw its link.
+
+`python scripts/exports.py ENV send|status|revoke`. What they are about comes from the environment,
+as make's command line puts it there: QUERY, PARAMS, MAIL, LANGUAGE, GZIP, JOB.
+"""
+
+import json
+import os
+import re
+import secrets
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import environment
+
+# As the function takes them: a message that it cannot read is answered by nobody.
+JOB = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MAIL = re.compile(r"[^\s@<>\",;:()\[\]\\]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+
+def send(env: str, message: Mapping[str, Any]) -> None:
+    """Put a job into the queue, as an application does; README says what a message holds."""
+    sqs = environment.client(env, "sqs")
+    body = json.dumps(message, ensure_ascii=False)
+    sqs.send_message(QueueUrl=_known(env)["queue_url"], MessageBody=body)
+
+
+def message(given: Mapping[str, str]) -> dict[str, Any]:
+    """Make a message of what was given; a job's id is made where there is none.
+
+    SystemExit says what is missing or wrong.
+    """
+    query, mail = given.get("QUERY"), given.get("MAIL", "")
+    if not query or not MAIL.fullmatch(mail):
+        raise SystemExit("say which and to whom: make export QUERY=users MAIL=you@example.com")
+    try:
+        parameters = json.loads(given.get("PARAMS") or "{}")
+    except json.JSONDecodeError as error:
+        raise SystemExit(f"PARAMS is no JSON: {error}") from None
+    language = given.get("LANGUAGE") or "ja"
+    if language not in ("ja", "en"):
+        raise SystemExit(f"LANGUAGE is ja or en, not {language!r}")
+    if not isinstance(parameters, dict):
+        raise SystemExit("""PARAMS is an object, such as '{"since": "2026-01-01"}'""")
+    job_id = given.get("JOB") or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    return {
+        "job_id": _checked(job_id),
+        "query": query,
+        "parameters": parameters,
+        "mail_to": mail,
+        "language": language,
+        "gzip": given.get("GZIP") == "1",
+    }
+
+
+def status(env: str, job_id: str) -> str:
+    """Tell where a job stands, line by line; not the link itself, which is a key to the file."""
+    job = _job(env, job_id)
+    until = int(job.get("link_until", {"N": "0"})["N"])
+    end = f"works until {datetime.fromtimestamp(until, UTC).isoformat()}" if until else "none"
+    if until and until <= datetime.now(UTC).timestamp():
+        end = end.replace("works until", "ended at")
+    if "revoked_at" in job:
+        end = f"withdrawn at {job['revoked_at']['S']}"
+    reason = {name: one["S"] for name, one in job.get("reason", {"M": {}})["M"].items()}
+    lines = {
+        "job": job_id,
+        "query": job["request"]["M"]["query"]["S"],
+        "state": job["state"]["S"],
+        "reason": ": ".join(reason.values()),
+        "began": job["created_at"]["S"],
+        "ended": job.get("finished_at", {"S": ""})["S"],
+        "rows": f"{int(job.get('rows', {'N': '0'})['N']):,}",
+        "bytes": f"{int(job.get('bytes', {'N': '0'})['N']):,}",
+        "mail": job.get("mail", {"S": "not yet due"})["S"],
+        "link": end,
+    }
+    return "\n".join(f"{name:8}{text}" for name, text in lines.items() if text)
+
+
+def revoke(env: str, job_id: str) -> None:
+    """Withdraw a job's link: from now on it answers 410. SystemExit where there is none."""
+    if _job(env, job_id)["state"]["S"] != "done":
+        raise SystemExit(f"the job {job_id} has no link: see make export-status")
+    environment.client(env, "dynamodb").update_item(
+        TableName=_known(env)["table"],
+        Key={"job_id": {"S": job_id}},
+        UpdateExpression="SET revoked_at = if_not_exists(revoked_at, :now)",
+        ConditionExpression="attribute_exists(job_id)",
+        ExpressionAttributeValues={":now": {"S": datetime.now(UTC).isoformat(timespec="seconds")}},
+    )
+
+
+def _job(env: str, job_id: str) -> dict[str, Any]:
+    found = environment.client(env, "dynamodb").get_item(
+        TableName=_known(env)["table"], Key={"job_id": {"S": _checked(job_id)}}, ConsistentRead=True
+    )
+    if "Item" not in found:
+        raise SystemExit(f"there is no job {job_id}, or nothing has taken it from the queue yet")
+    job: dict[str, Any] = found["Item"]
+    return job
+
+
+def _checked(job_id: str) -> str:
+    if not JOB.fullmatch(job_id):
+        raise SystemExit(f"JOB takes 1 to 64 characters A-Z a-z 0-9 _ -, not {job_id!r}")
+    return job_id
+
+
+def _known(env: str) -> dict[str, Any]:
+    known: dict[str, Any] | None = environment.outputs(env).get("data_export")
+    if not known:
+        raise SystemExit(f"nothing is applied in {env} yet: make apply ENV={env}")
+    return known
+
+
+def main(env: str, what: str) -> None:
+    """Do it, and say what was done."""
+    job_id = os.environ.get("JOB", "")
+    of_env = "" if env == "local" else f" ENV={env}"
+    if what == "send":
+        asked = message(os.environ)
+        send(env, asked)
+        print(f"In the queue: job {asked['job_id']}, a mail goes to {asked['mail_to']}.")
+        print(f"How it stands: make export-status JOB={asked['job_id']}{of_env}")
+    elif what == "status":
+        print(status(env, job_id))
+    else:
+        revoke(env, job_id)
+        print(f"The link of {job_id} is withdrawn.")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
