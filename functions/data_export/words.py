@@ -203,9 +203,9 @@ def _mail(name: str, request: Request, title: str, values: Mapping[str, str]) ->
     first, _, text = _template(f"{name}.{language}.txt").substitute(plain).partition("\n")
     subject = first.removeprefix("Subject: ")
     escaped = {key: html.escape(value) for key, value in (plain | {"subject": subject}).items()}
-    style = (_FOLDER / "style.css").read_text(encoding="utf-8")
-    body = _template(f"{name}.{language}.html").substitute(escaped, style=style)
-    return Mail(subject, text.lstrip(), body)
+    body = _template(f"{name}.{language}.html").substitute(escaped)
+    whole = _template("frame.html").substitute(escaped, language=language, body=body)
+    return Mail(subject, text.lstrip(), whole)
 
 
 def _shown(value: object) -> str:

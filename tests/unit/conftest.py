@@ -1,3 +1,4 @@
+import functools
 from types import SimpleNamespace
 
 import pytest
@@ -23,6 +24,19 @@ def laptop_knows_nothing(monkeypatch):
 @pytest.fixture
 def moto():
     with mock_aws():
+        yield
+
+
+@pytest.fixture(scope="session")
+def one_client():
+    """Clients that are made once for many tests: that takes longer than most else in a test."""
+    return functools.cache(aws.client.__wrapped__)
+
+
+@pytest.fixture
+def kept_clients(moto, one_client):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aws, "client", one_client)
         yield
 
 

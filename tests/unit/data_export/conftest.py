@@ -27,17 +27,9 @@ class Clock:
         return self.now + 0.5
 
 
-@pytest.fixture(scope="session")
-def one_client():
-    """Clients of the tests here, made once: that takes longer than all else in a test."""
-    return functools.cache(aws.client.__wrapped__)
-
-
 @pytest.fixture
-def moto(one_client):
-    with mock_aws(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aws, "client", one_client)
-        yield
+def moto(kept_clients):
+    pass
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ def test_every_file_is_used():
         for language in LANGUAGES
         for form in ("txt", "html")
     }
-    assert found == kinds | {"style.css"}
+    assert found == kinds | {"frame.html"}
 
 
 @pytest.mark.parametrize(

@@ -52,19 +52,6 @@ def warehouse(sandbox):
         yield made
 
 
-@pytest.fixture(scope="session")
-def one_client():
-    """Clients of the tests here, made once: that takes longer than most else in a test."""
-    return functools.cache(aws.client.__wrapped__)
-
-
-@pytest.fixture
-def kept_clients(moto, one_client):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aws, "client", one_client)
-        yield
-
-
 @pytest.fixture
 def quick(monkeypatch):
     """Ask for the state of a job in small steps."""
