@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +54,20 @@ class Laptop:
         done = self.invoke(function, **event)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def copy(self, folder: Path) -> Path:
+        """Copy what a deploy takes, for a test to change; returns the folder."""
+        for name in ("functions", "lambroll", "local", "scripts", "terraform/environments"):
+            shutil.copytree(ROOT / name, folder / name)
+        for name in (".venv", ".local"):
+            (folder / name).symlink_to(ROOT / name)
+        return folder
+
+    def deploy(self, folder: Path, *functions: str) -> None:
+        """Deploy functions from a copy."""
+        line = f"cd {folder} && .venv/bin/python scripts/deploy.py local {' '.join(functions)}"
+        done = self.run("env", "PYTHONPATH=local", "bash", "-c", line)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def aws(self, service: str) -> Any:
         return seed.client(self.stack, service)

@@ -6,7 +6,6 @@ import io
 import itertools
 import json
 import re
-import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 import lifecycle
 import processes
-from stack import REGION, ROOT
+from stack import REGION
 from tests.e2e.conftest import PREFIX
 from tests.e2e.s3_between import listening
 from tests.support import free_port, until
@@ -160,11 +159,7 @@ def known(laptop):
 @pytest.fixture(scope="module")
 def deployed(laptop, tmp_path_factory):
     """The function with queries of the tests, a short lease, and S3 behind what is yielded."""
-    folder, port = tmp_path_factory.mktemp("project"), free_port()
-    for name in ("functions", "lambroll", "local", "scripts", "terraform/environments"):
-        shutil.copytree(ROOT / name, folder / name)
-    for name in (".venv", ".local"):
-        (folder / name).symlink_to(ROOT / name)
+    folder, port = laptop.copy(tmp_path_factory.mktemp("project")), free_port()
     for query, turn in (("lines", 780), ("turns", 1)):
         file = folder / f"functions/data_export/queries/{query}.sql"
         file.write_text(LINES.format(turn=turn))
@@ -175,9 +170,7 @@ def deployed(laptop, tmp_path_factory):
         f"std.mergePatch({definition.read_text().rstrip()}, {json.dumps(more)})\n"
     )
     with listening(laptop.stack.aws_url, port) as between:
-        deploy = f"cd {folder} && .venv/bin/python scripts/deploy.py local data_export"
-        done = laptop.run("env", "PYTHONPATH=local", "bash", "-c", deploy)
-        assert done.returncode == 0, done.stdout + done.stderr
+        laptop.deploy(folder, "data_export")
         yield between
         done = laptop.make("deploy", "FUNCTION=data_export")
         assert done.returncode == 0, done.stdout + done.stderr

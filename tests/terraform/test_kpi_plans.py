@@ -69,7 +69,7 @@ def test_where_a_file_goes_is_said(plan: Any) -> None:
         "BIGQUERY_PROJECT": _given(plan)["project"],
         "BIGQUERY_DATASET": "kpis",
         "BIGQUERY_LOCATION": "asia-northeast1",
-            "RETRY_SECONDS": "2" if plan.environment == "local" else "60",
+        "RETRY_SECONDS": "2" if plan.environment == "local" else "60",
     }
 
 

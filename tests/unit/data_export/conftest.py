@@ -1,8 +1,6 @@
-import functools
 from types import SimpleNamespace
 
 import pytest
-from moto import mock_aws
 
 from common import aws
 from data_export import export_link, export_mail, jobs

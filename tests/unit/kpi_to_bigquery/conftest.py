@@ -1,6 +1,5 @@
 """A world of the loads' own: a bucket, the played Google, and a dataset for each test."""
 
-import functools
 import json
 import re
 from datetime import date

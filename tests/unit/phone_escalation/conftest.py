@@ -1,4 +1,3 @@
-import functools
 import json
 import re
 from email.utils import formatdate
@@ -8,7 +7,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 import responses
-from moto import mock_aws
 
 from common import aws, http, parameters
 from phone_escalation import dialler, duties, phone_call, phone_callback, phone_sweep, store
