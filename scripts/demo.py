@@ -1,10 +1,12 @@
 """Show all of it on this machine, and report what ran and what arrived where."""
 
+import csv
+import io
 import json
 import re
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import requests
@@ -12,6 +14,7 @@ import requests
 import deploy
 import environment
 import exports
+import kpi
 import phone_api
 import secret
 import seed
@@ -145,6 +148,33 @@ def exported(stack: Stack) -> tuple[str, str, list[str]]:
     raise DemoError(f"no mail came: see make export-status JOB={asked['job_id']}")
 
 
+def filled(stack: Stack, shell: dict[str, str], last: date) -> None:
+    """Have the KPIs of thirty days in BigQuery; `last` is the last of them."""
+    ours = max((item["id"] for item in inbox(stack, "bigquery")), default=0)
+    span = {"from": str(last - timedelta(days=29)), "to": str(last)}
+    files = invoke(kpi.FUNCTION, json.dumps(span), shell)["files"]
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        fresh = [item["body"] for item in inbox(stack, "bigquery") if item["id"] > ours]
+        if sum(one["table"] == "kpi_loads" for one in fresh) >= files:
+            return
+        time.sleep(0.5)
+    raise DemoError(f"not all KPIs are in BigQuery: see make kpi-status DAY={last}")
+
+
+def last_rows(name: str, last: date) -> list[str]:
+    """Return the last rows of a KPI, as its files have them, as lines for people."""
+    s3 = environment.client("local", "s3")
+    bucket = environment.outputs("local")["kpi_to_bigquery"]["bucket"]
+    rows: list[list[str]] = []
+    for day in (last - timedelta(days=1), last):
+        key = f"kpi/{name}/dt={day}/{name}.csv"
+        found = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        head, *lines = csv.reader(io.StringIO(found, newline=""))
+        rows += lines
+    return kpi.table([head, *rows[-4:]])
+
+
 def led_through(action: str) -> None:
     """Run the state machine that puts the estate to sleep, or wakes it."""
     stepfunctions = environment.client("local", "stepfunctions")
@@ -177,6 +207,16 @@ def report_of_the_export(subject: str, link: str, lines: list[str]) -> None:
     for line in lines[:4]:
         print(f"  {line}")
     print(f"  and {len(lines) - 4:,} lines more")
+
+
+def report_of_the_kpis(stack: Stack, shell: dict[str, str], last: date) -> None:
+    """Print where the KPIs of the last day stand, their last rows, and the page."""
+    asked = json.dumps({"status": True, "day": str(last)})
+    print(f"\nWhat is in BigQuery: thirty days, the last is {last}")
+    print("\n".join(kpi.standings(invoke(kpi.LOADER, asked, shell)["status"])))
+    for name in kpi.known():
+        print(f"\n  The last rows of {name}", *last_rows(name, last), sep="\n")
+    print(f"\n  Each over its days: {stack.sandbox_url}/bigquery")
 
 
 def report(stack: Stack, answers: list[Answer], fired: datetime) -> None:
@@ -239,12 +279,16 @@ def main() -> int:
             night = a_night(stack)
         with step("An export of the users: from the queue to the mail, and to the file"):
             mailed = exported(stack)
+        yesterday = datetime.now(seed.TOKYO).date() - timedelta(days=1)
+        with step("KPIs of thirty days: from the database to S3, and to BigQuery"):
+            filled(stack, shell, yesterday)
         for action in ("suspend", "start"):
             with step(f"Step Functions: {action} the estate"):
                 led_through(action)
         report(stack, answers, fired)
         report_of_the_night(night)
         report_of_the_export(*mailed)
+        report_of_the_kpis(stack, shell, yesterday)
         phone("web", "host_down", "web-1")
         what_next(stack)
     except (StackError, up.TerraformError, deploy.DeployError, secret.SecretError) as error:

@@ -39,6 +39,10 @@ _SMALL_TABLE = 10_000
 # https://mariadb.com/kb/en/mariadb-error-code-reference/
 _CUT = {1260, 1301}
 _FLOATS = {FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE}
+# Text, names and comments: found in one go, for each may hold what looks like another's beginning.
+_NO_CODE = re.compile(
+    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|/\*.*?\*/|(?:--(?=\s)|#)[^\n]*", re.DOTALL
+)
 # The server's own text, whatever the type.
 _TEXT = {key: value for key, value in conversions.items() if not isinstance(key, int)}
 
@@ -308,8 +312,7 @@ def _cut(cursor: Cursor) -> bool:
 
 def _orders(sql: str) -> bool:
     """Tell whether a statement's own rows have an order: ORDER BY outside of any brackets."""
-    text = re.sub(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`[^`]*`", "''", sql)
-    text = re.sub(r"/\*.*?\*/|(?:--\s|#)[^\n]*", " ", text, flags=re.DOTALL)
+    text = _NO_CODE.sub(" ", sql)
     while (less := re.sub(r"\([^()]*\)", " ", text)) != text:
         text = less
     return bool(re.search(r"\bORDER\s+BY\b", text, re.IGNORECASE))
@@ -371,6 +374,8 @@ def _columns(connection: Connection, sql: str) -> list[Column]:
 
 
 def _described(cursor: Cursor) -> list[Column]:
+    if cursor.description is None:
+        raise pymysql.ProgrammingError(0, "the statement gives no columns")
     # `description` leaves out the character set and the flags.
     return [csv_form.column(field) for field in vars(cursor)["_result"].fields]
 
@@ -382,8 +387,17 @@ def _streamed(connection: Connection, sql: str) -> Iterator[Sequence[Any]]:
 
 
 def _fetched(cursor: SSCursor) -> Iterator[Sequence[Any]]:
+    """Fetch so many rows at a time that they are about a BLOCK, however wide they are."""
+    rows: list[Any] = []
+    size = 0
     try:
-        while rows := cursor.fetchmany(_ROWS_A_FETCH):
+        while (row := cursor.fetchone()) is not None:
+            rows.append(row)
+            size += sum(map(len, filter(None, row)))
+            if size >= BLOCK or len(rows) >= _ROWS_A_FETCH:
+                yield rows
+                rows, size = [], 0
+        if rows:
             yield rows
     finally:
         _leave(cursor.connection)

@@ -1,5 +1,6 @@
 """One job: its query read, its file written; from where an earlier run left it."""
 
+import hashlib
 import logging
 import os
 import time
@@ -23,17 +24,28 @@ from data_export.jobs import Job
 from data_export.request import Query, Request
 from data_export.upload import Spoilt
 
-# Seconds of each run, for handing over to the next.
+# Seconds of each run, for handing over to the next; and for saying that nothing can be handed over.
 RESERVE = 120
+LAST = 20
 BOM = b"\xef\xbb\xbf"
 # MariaDB's and MySQL's word for a statement over its time limit.
 # https://mariadb.com/kb/en/mariadb-error-code-reference/
 _TOO_SLOW = {1969, 3024}
 _UNREACHABLE = {CR.CR_CONN_HOST_ERROR, CR.CR_UNKNOWN_HOST}
-# The statement is wrong, or asks for what its user may not see: trying again does not help.
+# The statement is wrong, meets a value that it cannot take, or asks for what its user may not see:
+# trying again does not help. By the class of SQLSTATE (cardinality, data, transaction, syntax or
+# access), but for what is about the connection, and by number where that says nothing.
+# https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
+_WRONG_CLASSES = {"21", "22", "25", "42"}
+_NOT_WRONG = {
+    *(ER.DBACCESS_DENIED_ERROR, ER.BAD_DB_ERROR),
+    *(ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED),
+}
 _WRONG = {
-    *(ER.BAD_FIELD_ERROR, ER.NON_UNIQ_ERROR, ER.WRONG_FIELD_WITH_GROUP),
-    *(ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, ER.SPECIFIC_ACCESS_DENIED_ERROR),
+    *(ER.CANT_AGGREGATE_2COLLATIONS, ER.CANT_AGGREGATE_3COLLATIONS, ER.CANT_AGGREGATE_NCOLLATIONS),
+    *(ER.WRONG_USAGE, ER.FT_MATCHING_KEY_NOT_FOUND, ER.UNKNOWN_COLLATION, ER.NO_SUCH_USER),
+    *(ER.VIEW_INVALID, ER.WRONG_VALUE_FOR_TYPE, 1525),  # a date that is none
+    *(4078, 4079),  # MariaDB: an operand of a type that an operation does not take
 }
 
 log = logging.getLogger(__name__)
@@ -59,6 +71,10 @@ class Run:
     def is_short(self) -> bool:
         """Tell whether there is only time left to hand over."""
         return self.remaining() < RESERVE
+
+    def is_over(self) -> bool:
+        """Tell whether it is about to be killed."""
+        return self.remaining() < LAST
 
     def had(self, turn: int) -> bool:
         """Tell whether it had its turn, or has no time for more of it."""
@@ -92,14 +108,28 @@ def export(job: Job, run: Run) -> Job:
         code = error.args[0] if error.args else None
         if code in _TOO_SLOW:
             raise Refused("too_slow", error) from error
-        if code in _WRONG or isinstance(error, pymysql.ProgrammingError):
+        if _is_wrong(error):
             raise Refused("query_failed", error) from error
         raise
     except ClientError as error:
         if aws.has_code(error, "NoSuchUpload"):  # the bucket's rule was quicker
             _again(job)
         raise
+    except Spoilt:
+        _again(job)
+        raise
     return _complete(job) if whole else job
+
+
+def _is_wrong(error: pymysql.MySQLError) -> bool:
+    """Tell whether the server will say the same of the statement the next time."""
+    code = error.args[0] if error.args else None
+    state = getattr(error, "sqlstate", None) or ""
+    return (
+        isinstance(error, pymysql.ProgrammingError)
+        or code in _WRONG
+        or (state[:2] in _WRONG_CLASSES and code not in _NOT_WRONG)
+    )
 
 
 def _again(job: Job) -> Job:
@@ -134,10 +164,7 @@ def _write(job: Job, task: _Task, run: Run) -> tuple[Job, bool]:
     """Read and send; return the job, and whether that was all of it."""
     header = task.query.header
     with _snapshot(header.timeout, header.time_zone) as connection:
-        sql = task.query.sql
-        if header.parameters:
-            with connection.cursor() as cursor:
-                sql = cursor.mogrify(sql, task.values)
+        sql = _bound(connection, task)
         reading = csv_blocks.read(
             connection, Source(sql, header.key), Form(), after=job.position, plain=task.plain
         )
@@ -147,8 +174,12 @@ def _write(job: Job, task: _Task, run: Run) -> tuple[Job, bool]:
             extra={"job_id": job.job_id, "way": reading.way, "why": reading.why, "rows": job.rows},
         )
         goes_on = reading.way == "keys" and job.position is not None
+        asks = _asks(sql, header.key, reading)
         if not goes_on:
-            job = upload.begin(job, _key(task.asked))
+            job = upload.begin(job, _key(task.asked), asks)
+        elif job.asks != asks:
+            # A half of one shape and a half of another would be no file.
+            raise Spoilt("the query or its columns have changed since the last run")
         with upload.uploading(job, run.lease) as sending:
             if not goes_on:
                 sending.add(Block(_first(task.asked, titles), 0))
@@ -165,7 +196,28 @@ def _send(reading: Reading, sending: upload.Upload, run: Run, turn: int) -> bool
                 raise Refused("too_long", f"no time is left, and {reading.why}")
         elif sending.sent and run.had(turn):
             return False
+        elif run.is_over():
+            if not sending.can_pause():
+                raise Refused("too_long", "a run has no time for a single part")
+            return False
     return True
+
+
+def _bound(connection: Connection, task: _Task) -> str:
+    if not task.query.header.parameters:
+        return task.query.sql
+    try:
+        with connection.cursor() as cursor:
+            return cursor.mogrify(task.query.sql, task.values)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{task.asked.query}.sql: {error!r}: takes declared %(name)s, and %% for a %"
+        raise Refused("query_failed", what) from error
+
+
+def _asks(sql: str, key: str | None, reading: Reading) -> str:
+    """Sum up what rows are made from: parts of one file have it in common."""
+    columns = [(column.name, column.kind) for column in reading.columns]
+    return hashlib.sha256(repr((sql, key, columns)).encode()).hexdigest()
 
 
 def _titles(query: Query, reading: Reading) -> list[str]:

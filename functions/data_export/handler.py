@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,7 @@ def _take(record: Mapping[str, Any], context: Any) -> bool:
     told = {"sqs_message": record["messageId"]}
     try:
         message = Message.of(record)
-    except ValueError as error:  # InvalidEvent is one
+    except (ValueError, RecursionError) as error:  # InvalidEvent is one of the first
         # Nobody can be told: it goes on to the dead letters, soon.
         log.warning("no job", extra=told | {"reason": str(error)})
         _hide(record["receiptHandle"], 0)
@@ -97,13 +98,17 @@ def work(message: Message, context: Any) -> dict[str, Any]:
     try:
         job = jobs.claim(body.job_id, asked, now, lease, message.id)
     except Busy as error:
-        if asked and message.id not in (None, error.job.message):
+        if message.id and error.job.message not in (None, message.id):
             # That run came by another message, which is still there: this one is not needed.
+            _compare(body, error.job)
             return _summary(error.job)
         raise NotYet(error, max(1, error.job.lease_until - now + 1)) from None
+    except (ClientError, BotoCoreError) as error:
+        raise _later(error, message, lease) from error
     except KeyError:
         log.warning("nothing to go on with", extra={"job_id": body.job_id})
         return {"job_id": body.job_id, "state": "unknown"}
+    _compare(body, job)
     if job.state != "running":
         return _summary(job)
     run = Run(lambda: context.get_remaining_time_in_millis() / 1000, lease)
@@ -113,17 +118,29 @@ def work(message: Message, context: Any) -> dict[str, Any]:
     except Refused as error:
         reason = {"job_id": job.job_id, "code": error.code, "reason": str(error)}
         log.error("refused", extra=reason)  # noqa: TRY400 (it says all there is)
-        upload.abort(jobs.load(job.job_id) or job)
+        with suppress(ClientError, BotoCoreError):  # a rule of the bucket does it, too
+            upload.abort(jobs.load(job.job_id) or job)
         job = jobs.fail(job, int(time.time()), error.code, str(error))
     except Lost as error:
         raise NotYet(error, lease) from error
     except (pymysql.MySQLError, ClientError, BotoCoreError, ParameterError, Spoilt) as error:
-        jobs.note(job, lease_until=0)
-        pause = min(lease * 2 ** (message.received - 1), 900)
-        raise NotYet(f"{type(error).__name__}: {error}", pause) from error
+        with suppress(ClientError, BotoCoreError, Lost):  # else the lease ends by itself
+            jobs.note(job, lease_until=0)
+        raise _later(error, message, lease) from error
     if job.state == "running":
         _hand_over(job)
     return _summary(job)
+
+
+def _later(error: Exception, message: Message, lease: int) -> NotYet:
+    pause = min(lease * 2 ** (message.received - 1), 900)
+    return NotYet(f"{type(error).__name__}: {error}", pause)
+
+
+def _compare(body: Request | Continue, job: Job) -> None:
+    """Say it where a message asks for something else than the job that has its id already."""
+    if isinstance(body, Request) and body != Request.of_item(job.request):
+        log.warning("another request had this id: this one is not served", extra={"job_id": job.job_id})
 
 
 def _hand_over(job: Job) -> None:

@@ -17,6 +17,8 @@ from common import aws, dynamodb
 
 # An item is kept for so long after its link ended, to say that it ended.
 KEPT = 30 * 86400
+# Characters of what is said of a failure: it may quote a whole request.
+LONGEST_DETAIL = 2000
 
 
 class Lost(Exception):
@@ -29,7 +31,8 @@ class Job:
 
     The run that has it came by the SQS message `message`. Of the upload `upload_id`, `parts` are
     sent: `rows` and `bytes` of the file, up to the key `position` (an SQL literal); `digest` sums
-    up their ETags. `completing` is true from when they are all there.
+    up their ETags, `asks` the statement and its columns. `completing` is true from when they are
+    all there.
     """
 
     job_id: str
@@ -48,6 +51,7 @@ class Job:
     bytes: int = 0
     position: str | None = None
     digest: str = ""
+    asks: str = ""
     completing: bool = False
     finished_at: str | None = None
     reason: Mapping[str, str] | None = None  # code and detail
@@ -211,7 +215,7 @@ def _failed(now: int, code: str, detail: str) -> dict[str, Any]:
     return {
         "state": "failed",
         "finished_at": _iso(now),
-        "reason": {"code": code, "detail": detail},
+        "reason": {"code": code, "detail": detail[:LONGEST_DETAIL]},
         "mail": "due",
     }
 

@@ -13,6 +13,7 @@ from common import queries
 from common.events import InvalidEvent, parse, require
 
 FOLDER = Path(__file__).with_name("queries")
+LARGEST = 100_000  # bytes of a request: DynamoDB keeps 400 kB, with the reason of a failure
 LONGEST = 780  # seconds: the function's 900 without the two minutes in which it hands over
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -36,7 +37,7 @@ class Request:
     bom: bool | None = None
 
     def __post_init__(self) -> None:
-        """Check what is needed to answer at all. Raises InvalidEvent naming the field."""
+        """Check what is needed to keep it, and to answer at all. Raises InvalidEvent."""
         require(
             _ID.fullmatch(self.job_id),
             "job_id",
@@ -51,6 +52,11 @@ class Request:
             self.mail_to,
             "one address, such as person@example.com",
         )
+        try:
+            size = len(json.dumps(vars(self), ensure_ascii=False).encode())
+        except UnicodeEncodeError as error:
+            raise InvalidEvent(f"the request is no UTF-8: {error}") from None
+        require(size <= LARGEST, "the request", f"{size} bytes", f"at most {LARGEST}")
 
     def as_item(self) -> dict[str, Any]:
         """Return it as DynamoDB keeps it: the parameters as JSON, for it has no floats."""

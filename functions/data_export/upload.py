@@ -39,8 +39,8 @@ def part_size(parts: int) -> int:
     return (8 + parts // 250) * MIB
 
 
-def begin(job: Job, key: str) -> Job:
-    """Begin an upload, or begin it anew."""
+def begin(job: Job, key: str, asks: str) -> Job:
+    """Begin an upload, or begin it anew; `asks` tells what it is made from."""
     abort(job)
     kind = "application/gzip" if key.endswith(".gz") else "text/csv; charset=utf-8"
     answer = aws.client("s3").create_multipart_upload(Bucket=_bucket(), Key=key, ContentType=kind)
@@ -53,6 +53,7 @@ def begin(job: Job, key: str) -> Job:
         bytes=0,
         position=None,
         digest="",
+        asks=asks,
         completing=None,
     )
 
@@ -150,6 +151,10 @@ class Upload:
         if len(self._waiting) >= SMALLEST:
             self._send()
         return self.job
+
+    def can_pause(self) -> bool:
+        """Tell whether anything would be kept of this run."""
+        return self.sent > 0 or len(self._waiting) >= SMALLEST
 
     def _take(self, block: Block) -> None:
         self._waiting += self._gzip.compress(block.data) if self._gzip else block.data

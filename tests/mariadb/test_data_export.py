@@ -208,13 +208,26 @@ def test_what_cannot_be_done_is_told_once(query, more, code, detail):
         ("SELEC id FROM people", "", "query_failed"),
         ("SELECT id FROM people", 'columns = {other = "x"}', "query_failed"),
         ("SELECT id FROM people", 'colour = "x"', "query_failed"),
+        ("SELECT (SELECT id FROM people) AS id", "", "query_failed"),
+        ("SELECT nothing(id) FROM people", "", "query_failed"),
+        ("SELECT id FROM people WHERE name COLLATE utf8mb4_bin = name COLLATE utf8mb4_general_ci",
+         "", "query_failed"),
+        ("SELECT ~0 + 1 AS much FROM people", "", "query_failed"),
+        ("INSERT INTO people VALUES (1, '', '', NULL)", "", "query_failed"),
+        ("SET @x = 1", "", "query_failed"),
+        ("SELECT id FROM people WHERE id = %(other)s", 'parameters = {id = "integer"}',
+         "query_failed"),
+        ("SELECT id FROM people WHERE note LIKE 'a%' OR id = %(id)s",
+         'parameters = {id = "integer"}', "query_failed"),
         ("SELECT SLEEP(9) AS id", "timeout = 1", "too_slow"),
         ("SELECT id, SLEEP(0.01) FROM people", "timeout = 1", "too_slow"),
     ],
 )
 def test_a_query_that_fails_is_told_once(query, sql, header, code):
     query("wrong", sql, header)
-    assert handler(records(asked(query="wrong")), Context()) == {"batchItemFailures": []}
+    parameters = {"id": 1} if "parameters" in header else {}
+    body = asked(query="wrong", parameters=parameters)
+    assert handler(records(body), Context()) == {"batchItemFailures": []}
     assert jobs.load("job-1").reason["code"] == code
     assert uploads() == []
 
@@ -227,7 +240,15 @@ def test_without_a_key_a_job_that_takes_too_long_ends(query):
 
 
 def test_what_is_no_job_goes_on_to_the_dead_letters(query):
-    broken = ["no json", "[]", json.dumps({"job_id": "x"}), json.dumps(asked(mail_to="nobody"))]
+    broken = [
+        *("no json", "[]", "[" * 100_000, json.dumps({"job_id": "x"})),
+        *(json.dumps(asked(**more)) for more in (
+            {"mail_to": "nobody"},
+            {"query": "\ud800"},
+            {"parameters": {"x": "\ud800"}},
+            {"parameters": {"x": "y" * 100_000}},
+        )),
+    ]
     for body in broken:
         answer = handler(records(body), Context())
         assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
@@ -244,6 +265,29 @@ def test_a_job_cut_into_runs_is_one_file(query, expected):
     assert runs == 3
     assert content() == expected
     assert jobs.load("job-1").rows == ROWS
+
+
+def test_columns_that_change_between_two_runs_begin_the_file_anew(query, execute):
+    execute("CREATE TABLE altered (PRIMARY KEY (id)) SELECT * FROM people")
+    query("altered", "SELECT * FROM altered")
+    handler(records(asked(query="altered")), Context(seconds=100))
+    assert jobs.load("job-1").parts == 1
+    execute("ALTER TABLE altered ADD COLUMN extra INT DEFAULT 5")
+
+    with pytest.raises(NotYet, match="columns have changed"):
+        handler({"continue": "job-1"}, Context())
+    handler({"continue": "job-1"}, Context())
+    lines = content("exports/job-1/altered.csv").split(b"\r\n")
+    assert lines[0] == b'"id","name","note","born","extra"'
+    assert len(lines) == ROWS + 2
+    assert all(line.endswith(b",5") for line in lines[1:-1])
+    assert uploads() == []
+
+
+def test_a_run_that_is_too_slow_for_a_part_ends(query):
+    handler(records(asked()), Context(seconds=19))
+    assert jobs.load("job-1").reason["code"] == "too_long"
+    assert uploads() == []
 
 
 def test_rows_that_change_between_two_runs(query, execute):
@@ -447,6 +491,40 @@ def test_a_database_that_is_down_is_asked_again_later(query, monkeypatch):
         handler(asked(), Context())
     job = jobs.load("job-1")
     assert (job.state, job.lease_until, job.mail) == ("running", 0, None)
+
+
+def test_a_table_of_jobs_that_does_not_answer_is_asked_again_later(query, monkeypatch):
+    hidden = []
+    monkeypatch.setattr(sqs, "hide", lambda *message: hidden.append(message[2]))
+    answer = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "x"}}
+
+    def throttled(*_):
+        raise ClientError(answer, "PutItem")
+
+    monkeypatch.setattr(jobs, "claim", throttled)
+    answer = handler(records(asked(), received=2), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert hidden == [6]
+
+
+def test_another_request_of_the_same_id_is_told(query, caplog):
+    handler(records(asked()), Context())
+    handler(records(asked()), Context())
+    assert "another request" not in caplog.text
+    handler(records(asked(mail_to="b@example.com")), Context())
+    assert "another request had this id" in caplog.text
+
+
+@pytest.mark.parametrize("body", [asked(), {"continue": "job-1"}], ids=["request", "continue"])
+@pytest.mark.parametrize(
+    ("holder", "failed"), [("other", []), ("m0", ["m0"]), (None, ["m0"])], ids=str
+)
+def test_a_message_is_needed_unless_the_run_that_has_the_job_came_by_another(
+    query, body, holder, failed
+):
+    jobs.claim("job-1", request.parse_message(asked()).as_item(), int(time.time()), 60, holder)
+    answer = handler(records(body), Context())
+    assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == failed
 
 
 @pytest.mark.parametrize(("received", "seconds"), [(1, 3), (2, 6), (4, 24), (5, 0)])

@@ -14,6 +14,7 @@ from tests.support import until
 
 ROLE = "mimamori-local-s3_to_bigquery"
 ARN = f"arn:aws:sts::000000000000:assumed-role/{ROLE}/{ROLE}"
+ANYBODY = ("ASIA", "secret", "token")
 DATASET = f"{GOOGLE_PROJECT}.kpi"
 DAY = bigquery.TimePartitioning(type_="DAY", field="day")
 SALES = (("day", "DATE", "REQUIRED"), ("shop", "STRING"), ("sum", "INT64"))
@@ -47,20 +48,23 @@ def trusting_aws():
 
 
 class Keys(AwsSecurityCredentialsSupplier):
+    def __init__(self, *keys):
+        self.keys = keys
+
     def get_aws_security_credentials(self, context, request):
-        return AwsSecurityCredentials("ASIA", "secret", "token")
+        return AwsSecurityCredentials(*self.keys)
 
     def get_aws_region(self, context, request):
         return REGION
 
 
-def credentials(server):
+def credentials(server, keys=ANYBODY):
     path = f"serviceAccounts/{GOOGLE_SERVICE_ACCOUNT}:generateAccessToken"
     return Credentials(
         audience=GOOGLE_AUDIENCE,
         subject_token_type="urn:ietf:params:aws:token-type:aws4_request",
         token_url=f"{server.url}/google/v1/token",
-        aws_security_credentials_supplier=Keys(),
+        aws_security_credentials_supplier=Keys(*keys),
         service_account_impersonation_url=f"{server.url}/google/v1/projects/-/{path}",
         universe_domain="sandbox.test",
         scopes=["https://www.googleapis.com/auth/bigquery"],
@@ -74,11 +78,11 @@ def token(server):
 
 
 @contextlib.contextmanager
-def client(server, location="asia-northeast1"):
+def client(server, location="asia-northeast1", keys=ANYBODY):
     options = {"api_endpoint": server.url, "universe_domain": "sandbox.test"}
     made = bigquery.Client(
         project=GOOGLE_PROJECT,
-        credentials=credentials(server),
+        credentials=credentials(server, keys),
         client_options=options,
         location=location,
     )

@@ -2,11 +2,13 @@
 
 import json
 import time
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
 import requests
 import responses
+from responses import matchers
 
 from common import http
 from common.http import Unavailable
@@ -278,6 +280,34 @@ def test_a_failed_job_says_all_that_bigquery_says(answers):
         "BigQuery: job a-job failed, invalid: Too many errors.;"
         ' line_number: 3 column_name: "n" (at file)'
     )
+
+
+def test_a_query_that_takes_its_time(answers, quick):
+    later = {"jobComplete": False, "jobReference": {"jobId": "a-query"}}
+    rows = [{"f": [{"v": "sales"}, {"v": None}]}, {"f": [{"v": "users"}, {"v": "7"}]}]
+    answers.post(f"{API}/queries", json=later)
+    where = f"{API}/queries/a-query"
+    how = {
+        "location": "asia-northeast1",
+        "timeoutMs": "5000",
+        "formatOptions.useInt64Timestamp": "true",
+    }
+    for answer in (later, later | {"jobComplete": True, "rows": rows}):
+        answers.get(where, match=[matchers.query_param_matcher(how)], json=answer)
+    assert connect().query("SELECT @day", date(2026, 11, 22)) == [["sales", None], ["users", "7"]]
+    asked = json.loads(answers.calls[0].request.body)
+    (day,) = asked["queryParameters"]
+    assert day["parameterType"]["type"] == "DATE"
+    assert day["parameterValue"]["value"] == "2026-11-22"
+    assert (asked["useLegacySql"], asked["location"]) == (False, "asia-northeast1")
+
+
+def test_a_query_that_does_not_end(answers):
+    later = {"jobComplete": False, "jobReference": {"jobId": "a-query"}}
+    answers.post(f"{API}/queries", json=later)
+    answers.get(f"{API}/queries/a-query", json=later)
+    with pytest.raises(StillRunning, match="a query"):
+        connect().query("SELECT 1", date(2026, 11, 22))
 
 
 def test_another_place_for_the_api(answers, monkeypatch):

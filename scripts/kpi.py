@@ -1,0 +1,194 @@
+"""Look at KPIs before BigQuery has them, and after: `python scripts/kpi.py ENV WHAT [NAME …]`.
+
+`check [--day DAY]`: each query runs on ENV's database, in the function that will run it every day,
+and nothing is written. Prints its columns, as declared and as they came, and the first rows. On the
+laptop the function is first deployed, where a file has changed.
+
+`status --day DAY`: how many rows of a day are on S3 and in BigQuery, and when those came.
+
+`backfill --from DAY --to DAY`: writes the files of many days to S3, from where they are loaded.
+
+Without a NAME it is all KPIs. Each ends non-zero where something is wrong, and says what.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import build
+import deploy
+import environment
+from invoke import InvokeError, invoke
+
+FUNCTION = "kpi_to_s3"
+LOADER = "s3_to_bigquery"
+WHEN = {
+    "status": "make kpi-status DAY=2026-11-22",
+    "backfill": "make kpi-backfill FROM=2026-11-01 TO=2026-11-22",
+}
+FOLDER = build.FUNCTIONS / "kpi_to_bigquery/queries"
+
+
+def check(env: str, names: Sequence[str], day: str | None) -> int:
+    """Check the KPIs, or all there are, print what came, and say whether it was well."""
+    wrong = broken(names)
+    for error in wrong.values():
+        print(f"{error}\n")
+    rest = [name for name in names or known() if name not in wrong]
+    if rest:
+        shell = environment.shell(env)
+        if env == "local":
+            deploy.deploy(FUNCTION, shell)
+        payload = {"check": True, "kpis": rest} | ({"day": day} if day else {})
+        for checked in invoke(FUNCTION, json.dumps(payload), shell)["checks"]:
+            print(report(checked, source(checked["kpi"]), env))
+            wrong |= {checked["kpi"]: ""} if checked["errors"] else {}
+    return 1 if wrong else 0
+
+
+def status(env: str, names: Sequence[str], day: str) -> int:
+    """Print where the KPIs of a day stand, and say whether all is well."""
+    payload = {"status": True, "day": day} | ({"kpis": names} if names else {})
+    told = invoke(LOADER, json.dumps(payload), environment.shell(env))["status"]
+    print("\n".join(standings(told)))
+    return 1 if any(one["wrong"] for one in told) else 0
+
+
+def standings(told: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return where KPIs stand as lines for people, times as this machine's clock has them."""
+    rows = [
+        (
+            one["kpi"],
+            _number(one["s3_rows"]),
+            _number(one["bigquery_rows"]),
+            one["loaded_at"]
+            and f"{datetime.fromisoformat(one['loaded_at']).astimezone():%Y-%m-%d %H:%M:%S %Z}",
+            f"WRONG: {one['wrong']}" if one["wrong"] else "",
+        )
+        for one in told
+    ]
+    head = ("kpi", "rows on S3", "in BigQuery", "loaded", "")
+    return table([head, *rows], right=(1, 2))
+
+
+def backfill(env: str, names: Sequence[str], first: str, last: str) -> int:
+    """Write the files of many days; InvokeError says from which day on there was no time."""
+    payload = {"from": first, "to": last} | ({"kpis": names} if names else {})
+    done = invoke(FUNCTION, json.dumps(payload), environment.shell(env))
+    print(f"{done['files']:,} files with {done['rows']:,} rows are on S3, and being loaded.")
+    return 0
+
+
+def known() -> list[str]:
+    """Return the names of the KPIs of this tree, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.sql"))
+
+
+def source(name: str) -> str:
+    """Return the SHA-256 of a KPI's file in this tree, in hex."""
+    return hashlib.sha256((FOLDER / f"{name}.sql").read_bytes()).hexdigest()
+
+
+def broken(names: Sequence[str]) -> dict[str, str]:
+    """Return what is wrong with the files of this tree, by name: it needs no database."""
+    sys.path.insert(0, str(build.FUNCTIONS))
+    from common.queries import InvalidQuery  # noqa: PLC0415 (of the functions)
+    from kpi_to_bigquery import kpis  # noqa: PLC0415
+
+    wrong = {}
+    for name in names or known():
+        try:
+            kpis.load(name)
+        except InvalidQuery as error:
+            wrong[name] = str(error)
+    return wrong
+
+
+def report(checked: Mapping[str, Any], here: str, env: str) -> str:
+    """Return what a check found as text for people; `here` is the `source` of this tree's file."""
+    head = f"{checked['kpi']}"
+    if "day" in checked:
+        head += f"  {checked['day']}  {checked['rows']:,} rows"
+    columns = [[one["name"], one["declared"], one["came"]] for one in checked.get("columns", [])]
+    lines = [head]
+    if checked.get("source", here) != here:
+        lines.append(f"  another file than here: make deploy ENV={env} FUNCTION={FUNCTION}")
+    if columns:
+        lines += ["", *table([["column", "declared", "came"], *columns])]
+    if checked.get("first"):
+        names = [one["name"] for one in checked["columns"] if one["came"]]
+        lines += ["", *table([names, *checked["first"]])]
+    lines += ["", *(f"  WRONG: {error}" for error in checked["errors"])]
+    return "\n".join(lines) + ("\n" if checked["errors"] else "")
+
+
+def table(rows: Iterable[Sequence[str | None]], right: Sequence[int] = ()) -> list[str]:
+    """Return rows as lines with columns below each other, whatever the script; `-` for None.
+
+    `right` are the columns that end at the same place, by number.
+    """
+    cells = [["-" if one is None else _visible(one) for one in row] for row in rows]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  "
+        + "  ".join(
+            _pad(cell, width, right=number in right)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _pad(cell: str, width: int, *, right: bool) -> str:
+    room = " " * (width - _width(cell))
+    return room + cell if right else cell + room
+
+
+def _number(count: int | None) -> str | None:
+    return None if count is None else f"{count:,}"
+
+
+def _visible(text: str) -> str:
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def _width(text: str) -> int:
+    # A terminal gives two places to what is wide, and none to what goes onto the letter before.
+    return sum(
+        0 if unicodedata.combining(one) else 1 + (unicodedata.east_asian_width(one) in "WF")
+        for one in text
+    )
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("env")
+    parser.add_argument("what", choices=["check", "status", "backfill"])
+    parser.add_argument("--day", help="2026-11-22, say")
+    parser.add_argument("--from", dest="first", help="a day")
+    parser.add_argument("--to", dest="last", help="a day")
+    parser.add_argument("names", nargs="*")
+    asked = parser.parse_intermixed_args()
+    try:
+        match asked.what:
+            case "check":
+                return check(asked.env, asked.names, asked.day)
+            case "status" if asked.day:
+                return status(asked.env, asked.names, asked.day)
+            case "backfill" if asked.first and asked.last:
+                return backfill(asked.env, asked.names, asked.first, asked.last)
+    except (InvokeError, deploy.DeployError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"say of when: {WHEN[asked.what]}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
