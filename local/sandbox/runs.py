@@ -17,6 +17,9 @@ _START = re.compile(r"START RequestId: (\S+)")
 _REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: ([\d.]+) ms")
 _FIELDS = ("timestamp", "level", "logger", "message")
 
+# What the placeholder says that Terraform gives to a function.
+_NOT_DEPLOYED = "is not deployed yet: run make deploy"
+
 
 @dataclass(frozen=True)
 class Line:
@@ -164,12 +167,21 @@ def _plain(value: object) -> str:
 
 
 def newest_failures(seen: Seen, seconds: float = 3600) -> list[tuple[Function, Run]]:
-    """Return the failed runs that are not older than `seconds`, newest first."""
+    """Return the failed runs that are not older than `seconds`, newest first.
+
+    That a function was not deployed yet is over with its first run that went well.
+    """
     since = datetime.now(UTC).timestamp() - seconds
     failed = [
         (function, run)
         for function in seen.functions
-        for run in function.runs
-        if run.error is not None and run.at >= since
+        for place, run in enumerate(function.runs)
+        if run.error is not None
+        and run.at >= since
+        and not (run.error.endswith(_NOT_DEPLOYED) and _went_well(function.runs[:place]))
     ]
     return sorted(failed, key=lambda pair: pair[1].at, reverse=True)
+
+
+def _went_well(runs: Iterable[Run]) -> bool:
+    return any(run.error is None for run in runs)

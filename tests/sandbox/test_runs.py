@@ -82,6 +82,17 @@ def test_only_failures_of_the_last_hour_count():
     assert [run.id for _, run in newest_failures(seen)] == ["new"]
 
 
+def test_not_deployed_yet_is_no_failure_any_more_once_it_runs():
+    now = time.time()
+    early = Run("early", now - 60, 1.0, "RuntimeError: f is not deployed yet: run make deploy", ())
+    wrong = Run("wrong", now - 50, 1.0, "ValueError: 7", ())
+    well = Run("well", now - 40, 1.0, None, ())
+    never = Seen((Function("f", (wrong, early)),))
+    since = Seen((Function("f", (well, wrong, early)),))
+    assert [run.id for _, run in newest_failures(never)] == ["wrong", "early"]
+    assert [run.id for _, run in newest_failures(since)] == ["wrong"]
+
+
 def test_it_reads_the_logs_of_a_real_aws(aws, client):
     logs, group = client("logs", aws), "/aws/lambda/of-the-runs-test"
     logs.create_log_group(logGroupName=group)
