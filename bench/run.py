@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import build
 import lifecycle
-from bench import calls, deploys, exports, imports, phones, scheduler, zips
+from bench import calls, deploys, exports, imports, kpis, phones, scheduler, zips
 from deploy import DeployError
 from stack import Stack, StackError
 from up import TerraformError
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "scheduler": scheduler.run,
     "phones": phones.run,
     "exports": exports.run,
+    "kpis": kpis.run,
 }
 
 
