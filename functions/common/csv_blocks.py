@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 # are no faster.
 BLOCK = 1_000_000
 _MOST = 16 << 20
+# The most that the rows of a single key may have: they are kept until all of them are there.
+_MOST_OF_A_KEY = 64 << 20
 _FIRST_ROWS = 1000
 _ROWS_A_FETCH = 2000
 # Rows of a table that may be read anew for each range of keys.
@@ -188,9 +190,9 @@ class _Keys:
         line = csv_form.line(self.columns, self.form, utf8)
         self.values = f"COUNT(*), GROUP_CONCAT({line} {separator})"
         if condition := csv_form.too_long(self.columns):
-            lengths = [f"LENGTH({csv_form.name(one.name)})" for one in self.columns if one.long]
-            sizes = "+".join(f"IFNULL({length},0)" for length in lengths)
-            # How many rows have no line, and how much text all of them have.
+            wide = [one for one in self.columns if one.long or one.kind == "binary"]
+            sizes = "+".join(f"IFNULL(LENGTH({csv_form.name(one.name)}),0)" for one in wide)
+            # How many rows have no line, and how much text, and binary, all of them have.
             self.values += f", SUM({condition}), SUM({sizes})"
 
     def blocks(self, after: str | None) -> Iterator[Block]:
@@ -268,10 +270,13 @@ class _Keys:
     def _plain(self, within: str, above: str) -> Block:
         log.info("read the plain way", extra={"key": self.column.name, "position": above})
         statement = f"SELECT q.* FROM {self.source.table} WHERE {within}"
-        parts, number = [], 0
+        parts, number, size = [], 0, 0
         for fetched in _streamed(self.connection, statement):
             parts.append(csv_form.rows(self.columns, self.form, fetched))
             number += len(fetched)
+            size += len(parts[-1])
+            if number > 1 and size > _MOST_OF_A_KEY:
+                raise Unfit(f"too many rows have the {self.column.name} {above}")
         return Block(b"".join(parts), number, above)
 
     def _one(self, what: str, after: str | None, more: str = "") -> bytes | None:

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ from common.events import parse, require
 from common.queries import InvalidQuery
 from data_export import jobs, words
 from data_export.jobs import Busy, Job
-from data_export.request import Request, load, names, parse_message
+from data_export.request import Request, anonymous, load, names, parse_message
 
 NAMESPACE = "Mimamori"
 # Seconds that sending a mail may take; one that is not begun is no mail that goes out twice.
@@ -88,7 +87,7 @@ def _mails(job_ids: Iterable[str], context: Any, *, again: bool = False) -> dict
         except Unsent as error:
             failed[job_id] = error
         except Exception as error:  # noqa: BLE001 (each is named at the end)
-            failed[job_id] = _anonymous(repr(error))
+            failed[job_id] = anonymous(repr(error))
     failures.raise_for(failed, tried=len(ended) + len(failed))
     return ended
 
@@ -141,7 +140,7 @@ def _send(job: Job) -> str:
         )
     except (BotoCoreError, ClientError) as error:
         kind = Refused if aws.has_code(error, *ABOUT_THE_ADDRESS) else Unsent
-        raise kind(_anonymous(str(error).replace(to, "…"))) from None
+        raise kind(anonymous(str(error).replace(to, "…"))) from None
     return str(answer["MessageId"])
 
 
@@ -197,7 +196,7 @@ def _end(body: str, message_id: str) -> None:
     try:
         message = parse_message(json.loads(body))
     except (ValueError, RecursionError) as error:
-        reason = _anonymous(str(error))
+        reason = anonymous(str(error))
         log.error("no request", extra={"message_id": message_id, "reason": reason})  # noqa: TRY400
         _count("ExportsGivenUp")
         return
@@ -229,10 +228,6 @@ def _abort(key: str, upload_id: str) -> None:
 def _count(metric: str) -> None:
     datum = {"MetricName": metric, "Value": 1, "Unit": "Count"}
     aws.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=[datum])
-
-
-def _anonymous(text: str) -> str:
-    return re.sub(r"\S*@\S*", "…", text)
 
 
 @cache

@@ -17,7 +17,7 @@ from common.parameters import ParameterError
 from data_export import jobs, request, upload
 from data_export.export import Refused, Run, export
 from data_export.heartbeat import beating
-from data_export.jobs import Busy, Job, Lost
+from data_export.jobs import Busy, Job, Lost, NoJob
 from data_export.request import Continue, Request
 from data_export.upload import Spoilt
 
@@ -75,7 +75,7 @@ def _take(record: Mapping[str, Any], context: Any) -> bool:
         message = Message.of(record)
     except (ValueError, RecursionError) as error:  # InvalidEvent is one of the first
         # Nobody can be told: it goes on to the dead letters, soon.
-        log.warning("no job", extra=told | {"reason": str(error)})
+        log.warning("no job", extra=told | {"reason": request.anonymous(str(error))})
         _hide(record["receiptHandle"], 0)
         return False
     try:
@@ -105,7 +105,7 @@ def work(message: Message, context: Any) -> dict[str, Any]:
         raise NotYet(error, max(1, error.job.lease_until - now + 1)) from None
     except (ClientError, BotoCoreError) as error:
         raise _later(error, message, lease) from error
-    except KeyError:
+    except NoJob:
         log.warning("nothing to go on with", extra={"job_id": body.job_id})
         return {"job_id": body.job_id, "state": "unknown"}
     _compare(body, job)
@@ -140,7 +140,7 @@ def _later(error: Exception, message: Message, lease: int) -> NotYet:
 def _compare(body: Request | Continue, job: Job) -> None:
     """Say it where a message asks for something else than the job that has its id already."""
     if isinstance(body, Request) and body != Request.of_item(job.request):
-        log.warning("another request had this id: this one is not served", extra={"job_id": job.job_id})
+        log.warning("another request had this id: not served", extra={"job_id": job.job_id})
 
 
 def _hand_over(job: Job) -> None:

@@ -25,6 +25,10 @@ class Lost(Exception):
     """Another run has the job now, or has ended it."""
 
 
+class NoJob(Exception):
+    """There is no such job."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A job as the table has it; times are epoch seconds, `*_at` ISO 8601 in UTC.
@@ -82,7 +86,7 @@ def claim(
 ) -> Job:
     """Take a job for this run: a new one where there is a `request`, or one that nobody works on.
 
-    A job that has ended is returned as it is. Raises Busy, and KeyError where there is no such job.
+    A job that has ended is returned as it is. Raises Busy, and NoJob.
     """
     mine = {"owner": secrets.token_hex(8), "lease_until": now + lease, "message": message}
     if request is not None:
@@ -104,7 +108,7 @@ def claim(
         return taken
     job = load(job_id)
     if job is None:
-        raise KeyError(job_id)
+        raise NoJob(job_id)
     if job.state == "running":
         raise Busy(job)
     return job

@@ -45,8 +45,10 @@ class Request:
             "1 to 64 characters A-Z a-z 0-9 _ -",
         )
         require(
+            # SES takes nothing but ASCII before the @.
             re.fullmatch(
-                r"[^\s@<>\",;:()\[\]\\]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", self.mail_to
+                r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+",
+                self.mail_to,
             ),
             "mail_to",
             self.mail_to,
@@ -119,6 +121,11 @@ def parse_message(body: object) -> Request | Continue:
         require(isinstance(job_id, str) and _ID.fullmatch(job_id), "continue", job_id, "a job's id")
         return Continue(job_id)
     return parse(Request, body)
+
+
+def anonymous(text: str) -> str:
+    """Return what an error says without the mail addresses in it: logs hold none."""
+    return re.sub(r"\S*@\S*", "…", text)
 
 
 def names(folder: Path = FOLDER) -> list[str]:

@@ -16,10 +16,8 @@ from data_export.request import Request
 Language = Literal["ja", "en"]
 
 _FOLDER = Path(__file__).parent / "mails"
-# Control characters, line breaks of Unicode, what turns the direction of a text, half characters.
-_UNSEEN = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+"
-)
+# Control characters, line breaks of Unicode, what turns the direction of a text.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)

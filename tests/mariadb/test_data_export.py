@@ -210,15 +210,24 @@ def test_what_cannot_be_done_is_told_once(query, more, code, detail):
         ("SELECT id FROM people", 'colour = "x"', "query_failed"),
         ("SELECT (SELECT id FROM people) AS id", "", "query_failed"),
         ("SELECT nothing(id) FROM people", "", "query_failed"),
-        ("SELECT id FROM people WHERE name COLLATE utf8mb4_bin = name COLLATE utf8mb4_general_ci",
-         "", "query_failed"),
+        (
+            "SELECT name COLLATE utf8mb4_bin = name COLLATE utf8mb4_general_ci FROM people",
+            "",
+            "query_failed",
+        ),
         ("SELECT ~0 + 1 AS much FROM people", "", "query_failed"),
         ("INSERT INTO people VALUES (1, '', '', NULL)", "", "query_failed"),
         ("SET @x = 1", "", "query_failed"),
-        ("SELECT id FROM people WHERE id = %(other)s", 'parameters = {id = "integer"}',
-         "query_failed"),
-        ("SELECT id FROM people WHERE note LIKE 'a%' OR id = %(id)s",
-         'parameters = {id = "integer"}', "query_failed"),
+        (
+            "SELECT id FROM people WHERE id = %(other)s",
+            'parameters = {id = "integer"}',
+            "query_failed",
+        ),
+        (
+            "SELECT id FROM people WHERE note LIKE 'a%' OR id = %(id)s",
+            'parameters = {id = "integer"}',
+            "query_failed",
+        ),
         ("SELECT SLEEP(9) AS id", "timeout = 1", "too_slow"),
         ("SELECT id, SLEEP(0.01) FROM people", "timeout = 1", "too_slow"),
     ],
@@ -239,20 +248,28 @@ def test_without_a_key_a_job_that_takes_too_long_ends(query):
     assert uploads() == []
 
 
-def test_what_is_no_job_goes_on_to_the_dead_letters(query):
+def test_what_is_no_job_goes_on_to_the_dead_letters(query, caplog):
     broken = [
         *("no json", "[]", "[" * 100_000, json.dumps({"job_id": "x"})),
-        *(json.dumps(asked(**more)) for more in (
-            {"mail_to": "nobody"},
-            {"query": "\ud800"},
-            {"parameters": {"x": "\ud800"}},
-            {"parameters": {"x": "y" * 100_000}},
-        )),
+        *(
+            json.dumps(asked(**more))
+            for more in (
+                {"mail_to": "nobody"},
+                {"mail_to": "some body@example.com"},
+                {"mail_to": "\0@example.com"},
+                {"query": "\ud800"},
+                {"parameters": {"x": "\ud800"}},
+                {"parameters": {"x": "y" * 100_000}},
+            )
+        ),
     ]
     for body in broken:
         answer = handler(records(body), Context())
         assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert jobs.load("job-1") is None
+    reasons = [one.reason for one in caplog.records if one.message == "no job"]
+    assert len(reasons) == len(broken)
+    assert "@" not in "".join(reasons)
 
 
 def test_a_job_cut_into_runs_is_one_file(query, expected):

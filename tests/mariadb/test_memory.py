@@ -31,10 +31,10 @@ print(json.dumps({"way": reading.way, "rows": rows, "peak": peak}))
 SIZES = (100_000, 1_000_000, 5_000_000)
 
 
-def peak(settings, way, rows):
+def peak(settings, way, rows, value="'text'", more=""):
     """Read so many rows in a new process; return the most that it had in memory, in MB."""
     given = {
-        "sql": f"SELECT seq AS id, 'text' AS name FROM seq_1_to_{rows}",
+        "sql": f"SELECT seq AS id, {value} AS name FROM seq_1_to_{rows} {more}",
         "key": "id" if way == "keys" else None,
         "settings": dataclasses.asdict(settings),
     }
@@ -57,3 +57,12 @@ def test_memory_is_the_same_for_any_number_of_rows(settings, way):
     peaks = [peak(settings, way, rows) for rows in SIZES]
     assert max(peaks) - min(peaks) < 20
     assert max(peaks) < 100
+
+
+@pytest.mark.parametrize(
+    ("way", "more"), [("keys", ""), ("lines", ""), ("plain", "ORDER BY seq")], ids=str
+)
+def test_wide_rows_are_few_at_a_time(settings, way, more):
+    """400 MB of them, and a client that has no more than some."""
+    value = "CAST(REPEAT('x', 200000) AS BINARY)"
+    assert peak(settings, way, 1000, value, more) < 250

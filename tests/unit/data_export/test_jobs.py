@@ -61,7 +61,7 @@ def test_a_job_that_was_let_go_of_goes_on(table, again):
 
 
 def test_a_job_that_there_is_not(table):
-    with pytest.raises(KeyError):
+    with pytest.raises(jobs.NoJob):
         jobs.claim("job-1", None, NOW, LEASE)
     assert known() is None
     assert jobs.take_mail("job-1", NOW, LEASE) is None
@@ -150,7 +150,7 @@ class World(RuleBasedStateMachine):
         asks = asked(job_id=self.job_id).as_item() if request else None
         try:
             job = jobs.claim(self.job_id, asks, self.now, LEASE)
-        except KeyError:
+        except jobs.NoJob:
             assert self.token is None
             assert not request
             return

@@ -36,7 +36,6 @@ HOSTILE = [
     "\u202egnp.exe\u2066\x00\x1b[31m",
     "$job_id ${link} $$ {query} {0} %s",
     "&lt;b&gt; &amp;",
-    "half a character \ud83d",
     "表\u3000👩\u200d💻 \N{ZERO WIDTH JOINER}",
 ]
 
