@@ -1,14 +1,14 @@
 """Look at KPIs before BigQuery has them, and after: `python scripts/kpi.py ENV WHAT [NAME …]`.
 
 `check [--day DAY]`: each query runs on ENV's database, in the function that will run it every day,
-and nothing is written. Prints its columns, as declared and as they came, and the first rows. On the
-laptop the function is first deployed, where a file has changed.
+and nothing is written. Prints its columns, as declared and as they came, and the first rows.
 
 `status --day DAY`: how many rows of a day are on S3 and in BigQuery, and when those came.
 
 `backfill --from DAY --to DAY`: writes the files of many days to S3, from where they are loaded.
 
-Without a NAME it is all KPIs. Each ends non-zero where something is wrong, and says what.
+Without a NAME it is all KPIs. Each ends non-zero where something is wrong, and says what. On the
+laptop `check` and `backfill` first deploy the functions, where a file has changed.
 """
 
 import argparse
@@ -41,9 +41,7 @@ def check(env: str, names: Sequence[str], day: str | None) -> int:
         print(f"{error}\n")
     rest = [name for name in names or known() if name not in wrong]
     if rest:
-        shell = environment.shell(env)
-        if env == "local":
-            deploy.deploy(FUNCTION, shell)
+        shell = _shell(env, FUNCTION)
         payload = {"check": True, "kpis": rest} | ({"day": day} if day else {})
         for checked in invoke(FUNCTION, json.dumps(payload), shell)["checks"]:
             print(report(checked, source(checked["kpi"]), env))
@@ -79,7 +77,8 @@ def standings(told: Sequence[Mapping[str, Any]]) -> list[str]:
 def backfill(env: str, names: Sequence[str], first: str, last: str) -> int:
     """Write the files of many days; InvokeError says from which day on there was no time."""
     payload = {"from": first, "to": last} | ({"kpis": names} if names else {})
-    done = invoke(FUNCTION, json.dumps(payload), environment.shell(env))
+    # The loader first: a file that comes to it of a KPI that it does not know is not loaded.
+    done = invoke(FUNCTION, json.dumps(payload), _shell(env, LOADER, FUNCTION))
     print(f"{done['files']:,} files with {done['rows']:,} rows are on S3, and being loaded.")
     return 0
 
@@ -142,6 +141,15 @@ def table(rows: Iterable[Sequence[str | None]], right: Sequence[int] = ()) -> li
         ).rstrip()
         for row in cells
     ]
+
+
+def _shell(env: str, *functions: str) -> dict[str, str]:
+    """Return the environment; the laptop's functions then have the files of this tree."""
+    shell = environment.shell(env)
+    if env == "local":
+        for function in functions:
+            deploy.deploy(function, shell)
+    return shell
 
 
 def _pad(cell: str, width: int, *, right: bool) -> str:

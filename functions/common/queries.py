@@ -34,7 +34,11 @@ def load(folder: Path, name: str, shape: type[HeaderT]) -> Query[HeaderT]:
 
     Raises InvalidQuery that says what is wrong with the header.
     """
-    text = (folder / f"{name}.sql").read_text(encoding="utf-8")
+    try:
+        text = (folder / f"{name}.sql").read_text(encoding="utf-8-sig")  # a mark is no trouble
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidQuery(f"takes UTF-8 (line {line})") from None
     found = re.fullmatch(r"(\s*/\*)(.*?)\*/(.*)", text, re.DOTALL)
     if not found or not found[3].strip():
         raise InvalidQuery("takes a header /* … */ with TOML, and one statement after it")

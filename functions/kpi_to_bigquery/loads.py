@@ -56,13 +56,9 @@ def load(
     table = bq.table(f"{place.name}${place.day:%Y%m%d}")
     how = _how(table, kpis.schema(header), header.partition, "WRITE_TRUNCATE")
 
-    def named(version: str) -> str:
-        made_of = hashlib.sha256(f"{version} {digest}".encode()).hexdigest()[:16]
-        return f"kpi_{place.name}_{place.day:%Y%m%d}_{made_of}"
-
     newest, after = source.head(place), 0
     if seen and seen != newest.version:
-        after = _last_end(bq, named(seen))
+        after = _last_end(bq, _job_id(place, seen, digest))
     while True:
         version = newest
         if version.digest not in (None, digest):
@@ -73,7 +69,8 @@ def load(
             )
         file = File(version.size, partial(source.read, place, version))
         try:
-            job = _done(bq, _Order(named(version.version), how, file), after=after, anew=anew)
+            order = _Order(_job_id(place, version.version, digest), how, file)
+            job = _done(bq, order, after=after, anew=anew)
         except Overwritten:
             newest = source.head(place)
             if newest.version == version.version:
@@ -92,6 +89,22 @@ def load(
     done = {"kpi": place.name, "day": str(place.day), "rows": job.rows, "job": job.job_id}
     log.info("loaded", extra=done)
     return done
+
+
+def refused(bq: BigQuery, place: Place, version: Version, digest: str) -> LoadFailed | None:
+    """Return why the last load of a file's version failed; None where none did, or is over."""
+    last = None
+    for job_id in _ids(_job_id(place, version.version, digest)):
+        job = bq.find(job_id)
+        if job is None:
+            break
+        last = job
+    return last.error if last else None
+
+
+def _job_id(place: Place, version: str, digest: str) -> str:
+    made_of = hashlib.sha256(f"{version} {digest}".encode()).hexdigest()[:16]
+    return f"kpi_{place.name}_{place.day:%Y%m%d}_{made_of}"
 
 
 def _how(
@@ -113,6 +126,7 @@ def _how(
         "skipLeadingRows": 1,
         "nullMarker": "\\N",
         "allowQuotedNewlines": True,
+        "preserveAsciiControlCharacters": True,
         "maxBadRecords": 0,
     }
 

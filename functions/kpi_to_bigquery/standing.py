@@ -6,9 +6,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from common.queries import InvalidQuery
-from kpi_to_bigquery import kpis, source
+from kpi_to_bigquery import kpis, loads, source
 from kpi_to_bigquery.bigquery import BigQuery, BigQueryError, StillRunning
-from kpi_to_bigquery.loads import LOADS
 from kpi_to_bigquery.source import NoFile, Place, S3Error
 
 
@@ -40,11 +39,11 @@ def of(bq: BigQuery, bucket: str, day: date, names: Iterable[str]) -> list[dict[
 
     Raises what `bigquery` raises where nothing can be found out.
     """
-    loads = _loads(bq, day)
+    loaded = _loads(bq, day)
     told = []
     for name in names:
         try:
-            one = _one(bq, Place.of(bucket, kpis.key(name, day)), loads.get(name))
+            one = _one(bq, Place.of(bucket, kpis.key(name, day)), loaded.get(name))
         except (BigQueryError, InvalidQuery, S3Error, StillRunning) as error:
             one = Standing(name, str(day), wrong=str(error))
         told.append(asdict(one))
@@ -70,10 +69,10 @@ def _one(bq: BigQuery, place: Place, load: _Load | None) -> Standing:
     except NoFile:
         return replace(known, wrong="no file")
     known = replace(known, s3_rows=None if told is None else int(told))
-    if load is None:
-        return replace(known, wrong="not loaded")
-    if load.source != source.label(place, version):
-        return replace(known, wrong="loaded before the file was written again")
+    if load is None or load.source != source.label(place, version):
+        wrong = "loaded before the file was written again" if load else "not loaded"
+        why = loads.refused(bq, place, version, kpis.digest(header))
+        return replace(known, wrong=f"{wrong}: {why}" if why else wrong)
     expected = load.rows if known.s3_rows is None else known.s3_rows
     return replace(known, wrong="differs" if expected != known.bigquery_rows else None)
 
@@ -83,7 +82,7 @@ def _loads(bq: BigQuery, day: date) -> dict[str, _Load]:
     found = _query(
         bq,
         "SELECT kpi, loaded_at, `rows`, source"  # noqa: S608
-        f" FROM {bq.quoted(LOADS)} WHERE `day` = @day ORDER BY loaded_at",
+        f" FROM {bq.quoted(loads.LOADS)} WHERE `day` = @day ORDER BY loaded_at",
         day,
     )
     return {

@@ -7,7 +7,8 @@ judged by `bigquery_types`. By default nothing at all is NULL and `""` is '' (ST
 What the documentation does not say, and is a guess here: a quoted nullMarker is text; `""` is NULL
 for a number without a nullMarker; a `line_number` counts records, the header too, and has no byte
 offset beside it; a broken quote ends no job sooner than other errors; with ignoreUnknownValues a
-row that is too short is filled, as with allowJaggedRows, and at most 64 values are too many.
+row that is too short is filled, as with allowJaggedRows, and at most 64 values are too many; all
+control characters but NUL are kept without preserveAsciiControlCharacters, too.
 """
 
 import codecs
@@ -135,18 +136,18 @@ def _check_partition(order: Load, table: Table) -> None:
         raise Refused(400, f"{words} {order.reference.short} can be loaded.")
 
 
-def _readable(file: Path, encoding: str, *, even: bool) -> Path:
+def _readable(file: Path, encoding: str, *, controls: bool, even: bool) -> Path:
     """Return the file, or a copy of what DuckDB would read otherwise than BigQuery.
 
     The copy has LF after each record where there are CRLFs, and U+FFFD for what is not UTF-8.
-    Failed where there is a NUL, and, if they must be `even`, where a quote is not closed: DuckDB
-    loses the last rows without a word then, when it fills short rows.
+    Failed where there is a NUL, but for `controls`, and, if they must be `even`, where a quote is
+    not closed: DuckDB loses the last rows without a word then, when it fills short rows.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     good, quotes = True, 0
     with file.open("rb") as source:
         while chunk := source.read(_CHUNK):
-            if b"\0" in chunk:
+            if b"\0" in chunk and not controls:
                 raise _failed("Bad character (ASCII 0) encountered.")
             quotes += chunk.count(b'"')
             good = good and b"\r" not in chunk and (encoding != "utf-8" or _decodes(decoder, chunk))
@@ -184,7 +185,7 @@ def _stage(cursor: duckdb.DuckDBPyConnection, order: Load, schema: Schema, file:
     """Read the file as text into the table `staged`: n, c0, c1 …; what cannot be read is told."""
     width = len(schema)
     short = order.jagged or order.unknown
-    readable = _readable(file, order.encoding, even=short)
+    readable = _readable(file, order.encoding, controls=order.controls, even=short)
     columns = ", ".join(
         f"'c{i}': 'VARCHAR'" for i in range(width + (_UNKNOWN if order.unknown else 0))
     )

@@ -14,7 +14,7 @@ _OPTIONS = {
     *("sourceFormat", "skipLeadingRows", "writeDisposition", "createDisposition", "nullMarker"),
     *("allowQuotedNewlines", "allowJaggedRows", "ignoreUnknownValues", "maxBadRecords", "schema"),
     *("schemaUpdateOptions", "encoding", "fieldDelimiter", "quote", "destinationTable"),
-    *("timePartitioning", "autodetect"),
+    *("timePartitioning", "autodetect", "preserveAsciiControlCharacters"),
 }
 
 
@@ -31,6 +31,7 @@ class Load:
     skip: int
     null: str | None
     newlines: bool
+    controls: bool
     jagged: bool
     unknown: bool
     most_bad: int
@@ -77,6 +78,7 @@ def read_load(warehouse: Warehouse, data: Mapping[str, Any]) -> Load:
         skip=_whole(data, "skipLeadingRows"),
         null=data.get("nullMarker") or None,
         newlines=data.get("allowQuotedNewlines") is True,
+        controls=data.get("preserveAsciiControlCharacters") is True,
         jagged=data.get("allowJaggedRows") is True,
         unknown=data.get("ignoreUnknownValues") is True,
         most_bad=_whole(data, "maxBadRecords"),

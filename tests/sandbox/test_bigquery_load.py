@@ -250,6 +250,13 @@ def test_lines_that_are_wrong(warehouse, text, options, words):
     assert re.search(words, said), said
 
 
+def test_control_characters_that_are_preserved(warehouse):
+    controls = "".join(map(chr, range(32)))
+    options = {"preserveAsciiControlCharacters": True}
+    _, rows = fill(warehouse, written([controls]), ("s", "STRING"), **options)
+    assert rows == [(controls,)]
+
+
 def test_a_required_value_that_is_missing(warehouse):
     fields = (("n", "INT64", "REQUIRED"), ("s", "STRING", "REQUIRED"))
     with pytest.raises(Failed) as failed:

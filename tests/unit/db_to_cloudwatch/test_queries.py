@@ -55,3 +55,12 @@ def test_a_bad_header_says_what_is_wrong(tmp_path, text, message):
     with pytest.raises(InvalidQuery) as error:
         load("q", tmp_path)
     assert str(error.value).startswith(message)
+
+
+def test_a_byte_order_mark_is_no_trouble_and_other_encodings_are_told(tmp_path):
+    text = '/*\nnamespace = "RDS/X" # 件\n*/\nSELECT 1 AS N'
+    (tmp_path / "marked.sql").write_text(text, encoding="utf-8-sig")
+    assert load("marked", tmp_path).header.namespace == "RDS/X"
+    (tmp_path / "other.sql").write_text(text, encoding="cp932")
+    with pytest.raises(InvalidQuery, match=r"^takes UTF-8 \(line 2\)$"):
+        load("other", tmp_path)

@@ -85,7 +85,11 @@ def test_what_a_header_says(load):
         (("[columns.id]", "[columns.Day]"), "columns.Day: got 'Day', takes another name: there"),
         (("[columns.id]", "[columns.Day]"), "(line 9)"),
         (("%(day_start)s", "%(start)s"), "takes %(day)s, %(day_start)s, %(day_end)s, and %%"),
-        (("'1%%'", "'1%'"), "and %% for a plain %"),
+        (("'1%%'", "'1%'"), 'got "%\'", takes %(day)s, %(day_start)s, %(day_end)s, and %%'),
+        (("'1%%'", "'1%'"), "for a plain % (line 13)"),
+        (("SELECT", "SELECT '%shop' AS s,\n"), 'got "%shop\' AS s,", takes %(day)s'),
+        (("%(day)s", "%(day)d"), "got '%(day)d AS day, id F', takes %(day)s"),
+        (("SELECT", "-- 100% of it\nSELECT"), "got '% of it', takes %(day)s"),
         (("*/", "/"), "takes a header /* … */ with TOML"),
     ],
 )
@@ -95,6 +99,13 @@ def test_a_wrong_file_is_named_with_the_line(load, change, message):
         load(GOOD.replace(*change))
     assert str(error.value).startswith("sales.sql: ")
     assert message in str(error.value)
+
+
+def test_a_file_of_another_encoding_is_named_with_the_line(load, tmp_path):
+    load(GOOD)
+    (tmp_path / "sales.sql").write_bytes(GOOD.replace("Sales", "売上").encode("cp932"))
+    with pytest.raises(InvalidQuery, match=r"^sales\.sql: takes UTF-8 \(line 3\)$"):
+        kpis.load("sales", tmp_path)
 
 
 def test_lines_are_those_of_the_file(load):

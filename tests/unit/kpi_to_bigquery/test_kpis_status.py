@@ -10,7 +10,7 @@ from common.events import InvalidEvent
 from invoke import InvokeError
 from kpi_to_bigquery import kpis
 from kpi_to_bigquery.s3_to_bigquery import handler
-from tests.unit.kpi_to_bigquery.conftest import BUCKET, DAY, EARLY
+from tests.unit.kpi_to_bigquery.conftest import BUCKET, DAY, EARLY, SALES
 
 
 def stands(world, day=DAY, name="sales"):
@@ -33,6 +33,21 @@ def test_from_nothing_to_all_is_well_and_on(world):
     assert stands(world) == (1, 1, True, None)
     # Another day, in the same tables.
     assert stands(world, EARLY) == (None, 0, False, "no file")
+
+
+def test_why_a_file_was_not_loaded(world):
+    world.notify([world.put("2026-11-22,a,many", rows="1")])
+    *known, wrong = stands(world)
+    assert known == [1, 0, False]
+    assert wrong.startswith("not loaded: BigQuery: job kpi_sales_20261122_")
+    assert 'column_name: "sum"' in wrong
+    world.notify([world.put("2026-11-22,a,1", rows="1")])
+    assert stands(world) == (1, 1, True, None)
+    world.declare(SALES.replace("INT64", "STRING"))
+    world.notify([world.put("2026-11-22,a,2", rows="1")])
+    wrong = stands(world)[-1]
+    assert wrong.startswith("loaded before the file was written again: BigQuery: job kpi_sales_")
+    assert "Field sum has changed type from INTEGER to STRING" in wrong
 
 
 def test_rows_that_are_a_tag_or_not_told(world):
@@ -99,16 +114,17 @@ WRONG = {
 
 @pytest.fixture
 def function(monkeypatch):
-    """The functions, which answer with `answer`; and what they were asked."""
+    """The functions, which answer with `answer`; what they were asked, and what was deployed."""
     asked = []
 
     def invoke(function, payload, shell):
         asked.append((function, json.loads(payload)))
         return invoke.answer
 
-    invoke.asked = asked
+    invoke.asked, invoke.deployed = asked, []
     monkeypatch.setattr(kpi, "invoke", invoke)
     monkeypatch.setattr(kpi.environment, "shell", lambda env: {})
+    monkeypatch.setattr(kpi.deploy, "deploy", lambda name, shell: invoke.deployed.append(name))
     return invoke
 
 
@@ -136,12 +152,20 @@ def test_a_status_that_is_well_ends_well(function, command):
     function.answer = {"status": [WELL]}
     assert command("local", "status", "--day", "2026-11-22", "sales") == 0
     assert function.asked[0][1]["kpis"] == ["sales"]
+    assert function.deployed == []
+
+
+def test_a_backfill_elsewhere_is_by_what_was_deployed(function, command):
+    function.answer = {"kpis": 1, "days": 1, "files": 1, "rows": 1}
+    assert command("staging", "backfill", "--from", "2026-11-22", "--to", "2026-11-22") == 0
+    assert function.deployed == []
 
 
 def test_a_backfill_says_what_is_there(function, command, capsys):
     function.answer = {"kpis": 1, "days": 22, "files": 22, "rows": 1234}
     days = ("--from", "2026-11-01", "--to", "2026-11-22")
     assert command("local", "backfill", *days, "sales") == 0
+    assert function.deployed == ["s3_to_bigquery", "kpi_to_s3"]
     payload = {"from": "2026-11-01", "to": "2026-11-22", "kpis": ["sales"]}
     assert function.asked == [("kpi_to_s3", payload)]
     assert capsys.readouterr().out.startswith("22 files with 1,234 rows are on S3")

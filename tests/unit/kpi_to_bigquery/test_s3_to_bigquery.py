@@ -208,3 +208,8 @@ def test_a_large_file_that_is_overwritten_while_it_is_sent(world, parts, monkeyp
 def test_a_large_file_into_a_dataset_that_is_missing(world, parts):
     (loaded,), _ = world.notify([world.put(*lines(4_000))])
     assert loaded["rows"] == 4_000
+
+
+def test_control_characters_are_kept(world):
+    assert world.notify([world.put('2026-11-22,"a\0\x01\x1fb",1')])[1] == []
+    assert world.rows() == [(DAY, "a\0\x01\x1fb", 1)]
