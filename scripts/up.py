@@ -105,16 +105,19 @@ def up(stack: Stack) -> bool:
 
 
 def forget_what_is_there_already(words: str) -> bool:
-    """Remove the parameters that Terraform found there, though it knows nothing of them.
+    """Remove what Terraform found there, though it knows nothing of it: parameters, log groups.
 
     An answer of the laptop's AWS may get lost under load; the provider then asks again for what has
-    been made. Returns whether there were any.
+    been made. Returns whether there was any.
     """
-    said = r"creating SSM Parameter \((\S+)\): [^\n]*ParameterAlreadyExists"
-    names = re.findall(said, words)
-    if names:
-        environment.client("local", "ssm").delete_parameters(Names=names)
-    return bool(names)
+    made = r"creating %s \((\S+)\): [^\n]*AlreadyExists"
+    parameters = re.findall(made % "SSM Parameter", words)
+    if parameters:
+        environment.client("local", "ssm").delete_parameters(Names=parameters)
+    groups = re.findall(made % "CloudWatch Logs Log Group", words)
+    for group in groups:
+        environment.client("local", "logs").delete_log_group(logGroupName=group)
+    return bool(parameters or groups)
 
 
 def ensure_bucket(env: str) -> None:

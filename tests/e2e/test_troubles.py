@@ -133,10 +133,14 @@ def test_a_slow_query_is_ended_by_the_server(laptop):
     assert "max_statement_time exceeded" in done.stderr
 
 
-def test_a_parameter_that_terraform_knows_nothing_of_is_made_anew(laptop):
+def test_what_terraform_knows_nothing_of_is_made_anew(laptop):
     """As where the answer to its making got lost."""
-    lost = 'module.database_parameters.aws_ssm_parameter.plain["DATABASE_USER"]'
-    done = laptop.shell(f"terraform -chdir=terraform state rm '{lost}'")
+    lost = (
+        'module.database_parameters.aws_ssm_parameter.plain["DATABASE_USER"]',
+        "module.db_to_cloudwatch.aws_cloudwatch_log_group.this",
+    )
+    named = " ".join(f"'{one}'" for one in lost)
+    done = laptop.shell(f"terraform -chdir=terraform state rm {named}")
     assert done.returncode == 0, done.stderr
     done = laptop.make("up")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 import time
 
+import boto3
 import pytest
 
 from kpi_to_bigquery import google
@@ -19,6 +20,8 @@ def become(monkeypatch, aws):
     google.forget()
 
     def become(key, secret, session):
+        # It keeps the credentials that it found first.
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
