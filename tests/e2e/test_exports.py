@@ -491,9 +491,10 @@ def test_what_fails_five_times_is_given_up_and_told(exports, doomed):
 def test_at_the_end_each_job_had_one_mail_and_a_file_or_none(exports):
     sqs = exports.aws("sqs")
     until(lambda: waiting(sqs, exports.known["queue_url"]) == 0, 60)
+    for job in exports.asked:
+        until(lambda job=job: exports.item(job).get("mail") == "sent", 60)
     items = {job: exports.item(job) for job in exports.asked}
-    for job, item in items.items():
-        assert item["mail"] == "sent", job
+    for job in items:
         assert len(exports.mails(job)) == 1, job
     done = sorted(item["key"] for item in items.values() if item["state"] == "done")
     bucket = boto3_bucket(exports.laptop, exports.known)
