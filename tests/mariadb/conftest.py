@@ -42,7 +42,7 @@ def settings(folder):
 
 
 def _wait_for(known, server, log):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             mysql.connect(known, 5).close()
