@@ -6,18 +6,18 @@ as make's command line puts it there: QUERY, PARAMS, MAIL, LANGUAGE, GZIP, JOB.
 
 import json
 import os
-import re
 import secrets
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import build
 import environment
 
-# As the function takes them: a message that it cannot read is answered by nobody.
-JOB = re.compile(r"[A-Za-z0-9_-]{1,64}")
-MAIL = re.compile(r"[^\s@<>\",;:()\[\]\\]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+sys.path.insert(0, str(build.FUNCTIONS))
+from common.events import InvalidEvent, parse
+from data_export.request import ID, Request
 
 
 def send(env: str, message: Mapping[str, Any]) -> None:
@@ -32,27 +32,28 @@ def message(given: Mapping[str, str]) -> dict[str, Any]:
 
     SystemExit says what is missing or wrong.
     """
-    query, mail = given.get("QUERY"), given.get("MAIL", "")
-    if not query or not MAIL.fullmatch(mail):
+    query, mail = given.get("QUERY"), given.get("MAIL")
+    if not query or not mail:
         raise SystemExit("say which and to whom: make export QUERY=users MAIL=you@example.com")
     try:
         parameters = json.loads(given.get("PARAMS") or "{}")
     except json.JSONDecodeError as error:
         raise SystemExit(f"PARAMS is no JSON: {error}") from None
-    language = given.get("LANGUAGE") or "ja"
-    if language not in ("ja", "en"):
-        raise SystemExit(f"LANGUAGE is ja or en, not {language!r}")
-    if not isinstance(parameters, dict):
-        raise SystemExit("""PARAMS is an object, such as '{"since": "2026-01-01"}'""")
     job_id = given.get("JOB") or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-    return {
-        "job_id": _checked(job_id),
+    asked = {
+        "job_id": job_id,
         "query": query,
         "parameters": parameters,
         "mail_to": mail,
-        "language": language,
+        "language": given.get("LANGUAGE") or "ja",
         "gzip": given.get("GZIP") == "1",
     }
+    try:
+        # A message that the function cannot read is answered by nobody.
+        parse(Request, asked)
+    except InvalidEvent as error:
+        raise SystemExit(str(error)) from None
+    return asked
 
 
 def status(env: str, job_id: str) -> str:
@@ -104,7 +105,7 @@ def _job(env: str, job_id: str) -> dict[str, Any]:
 
 
 def _checked(job_id: str) -> str:
-    if not JOB.fullmatch(job_id):
+    if not ID.fullmatch(job_id):
         raise SystemExit(f"JOB takes 1 to 64 characters A-Z a-z 0-9 _ -, not {job_id!r}")
     return job_id
 

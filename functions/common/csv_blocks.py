@@ -132,7 +132,7 @@ def read(
         # Two columns of one name, or no SELECT: where it is something else, it fails again.
         why = f"it cannot stand as a derived table: {error.args[1]}"
         return _plain(connection, source, form, why)
-    mariadb = "MariaDB" in connection.get_server_info()
+    mariadb = mysql.is_mariadb(connection)
     # MySQL writes 1e-10 where it sends the number, and 0.0000000001 where it joins it to text.
     if odd := [
         one.name

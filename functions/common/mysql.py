@@ -65,7 +65,7 @@ def limit_statements(cursor: Cursor, seconds: int) -> None:
     # MariaDB's limit is in seconds, MySQL's in milliseconds:
     # https://mariadb.com/kb/en/server-system-variables/#max_statement_time
     # https://dev.mysql.com/doc/refman/8.0/en/server-system-variables.html
-    if "MariaDB" in cursor.connection.get_server_info():
+    if is_mariadb(cursor.connection):
         cursor.execute("SET SESSION max_statement_time = %s", [seconds])
     else:
         cursor.execute("SET SESSION max_execution_time = %s", [seconds * 1000])
@@ -83,6 +83,11 @@ def _connection(settings: Settings, longest: int) -> pymysql.Connection:
         connection = connect(settings, longest)
     _warm[settings, longest] = connection
     return connection
+
+
+def is_mariadb(connection: pymysql.Connection) -> bool:
+    """Tell MariaDB from MySQL."""
+    return "MariaDB" in connection.get_server_info()
 
 
 def connect(settings: Settings, longest: int, **options: Any) -> pymysql.Connection:

@@ -5,8 +5,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pymysql
@@ -95,15 +96,11 @@ def export(job: Job, run: Run) -> Job:
     A job that is still `running` is to be gone on with. Raises Refused, jobs.Lost, Spoilt, and what
     the database or AWS met: then it may be tried again.
     """
-    if job.completing:
-        return _complete(job)
-    task = _task(Request.of_item(job.request))
     try:
-        try:
-            job, whole = _write(job, task, run)
-        except Unfit as error:
-            log.info("read anew", extra={"job_id": job.job_id, "reason": str(error)})
-            job, whole = _write(_again(job), replace(task, plain=True), run)
+        whole = job.completing
+        if not whole:
+            job, whole = _written(job, run)
+        return _complete(job) if whole else job
     except pymysql.MySQLError as error:
         code = error.args[0] if error.args else None
         if code in _TOO_SLOW:
@@ -118,7 +115,6 @@ def export(job: Job, run: Run) -> Job:
     except Spoilt:
         _again(job)
         raise
-    return _complete(job) if whole else job
 
 
 def _is_wrong(error: pymysql.MySQLError) -> bool:
@@ -138,12 +134,18 @@ def _again(job: Job) -> Job:
 
 
 def _complete(job: Job) -> Job:
-    try:
-        done = upload.complete(job)
-    except Spoilt:
-        _again(job)
-        raise
+    done = upload.complete(job)
     return jobs.finish(done, int(time.time()), int(os.environ["LINK_DAYS"]))
+
+
+def _written(job: Job, run: Run) -> tuple[Job, bool]:
+    """Write the file the fast way, or else the plain way; return as `_write` does."""
+    task = _task(Request.of_item(job.request))
+    try:
+        return _write(job, task, run)
+    except Unfit as error:
+        log.info("read anew", extra={"job_id": job.job_id, "reason": str(error)})
+        return _write(_again(job), replace(task, plain=True), run)
 
 
 def _task(asked: Request) -> _Task:
@@ -244,15 +246,16 @@ def _snapshot(seconds: int, time_zone: str) -> Iterator[Connection]:
     """Connect to the replica where there is one, and it answers; else to the database."""
     found = parameters.read(parameters.path(None, None), mysql.PARAMETERS)
     settings = mysql.Settings.of(found)
-    replica = os.environ.get("DATABASE_REPLICA_HOST")
-    if replica:
-        preferred = replace(settings, host=replica)
-        try:
-            mysql.connect(preferred, seconds).close()
-            settings = preferred
-        except pymysql.OperationalError as error:
-            if error.args[0] not in _UNREACHABLE:
-                raise
-            log.warning("the replica does not answer", extra={"reason": str(error)})
-    with csv_blocks.snapshot(settings, seconds=seconds, time_zone=time_zone) as connection:
+    opened = partial(csv_blocks.snapshot, seconds=seconds, time_zone=time_zone)
+    with ExitStack() as stack:
+        if replica := os.environ.get("DATABASE_REPLICA_HOST"):
+            try:
+                connection = stack.enter_context(opened(replace(settings, host=replica)))
+            except pymysql.OperationalError as error:
+                if error.args[0] not in _UNREACHABLE:
+                    raise
+                log.warning("the replica does not answer", extra={"reason": str(error)})
+                connection = stack.enter_context(opened(settings))
+        else:
+            connection = stack.enter_context(opened(settings))
         yield connection

@@ -18,11 +18,10 @@ from common import logs
 from common.api import Answer, Refusal, Request, answering
 from data_export import jobs, page
 from data_export.jobs import Job
+from data_export.request import ID
 
 # A browser goes there at once; a download that has begun is not cut off.
 SECONDS = 60
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 logs.set_up()
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def handler(event: Mapping[str, Any], context: Any) -> Answer:
 
 def _click(request: Request) -> Answer:
     job_id, token = request.path["job"], request.path["token"]
-    job = jobs.load(job_id) if _ID.fullmatch(job_id) else None
+    job = jobs.load(job_id) if ID.fullmatch(job_id) else None
     # The same answer, whether there is such a job or not.
     if job is None or not hmac.compare_digest(job.token.encode(), token.encode("utf-8", "replace")):
         raise Refusal(404, "no such job, or another token")
@@ -56,9 +55,7 @@ def _click(request: Request) -> Answer:
             "Bucket": os.environ["EXPORT_BUCKET"],
             "Key": job.key,
             "ResponseContentDisposition": named,
-            "ResponseContentType": (
-                "application/gzip" if name.endswith(".gz") else "text/csv; charset=utf-8"
-            ),
+            "ResponseContentType": jobs.content_type(job.key),
         },
         ExpiresIn=SECONDS,
     )

@@ -75,6 +75,11 @@ class Busy(Exception):
         self.job = job
 
 
+def content_type(key: str) -> str:
+    """Return what kind of file a key on S3 names."""
+    return "application/gzip" if key.endswith(".gz") else "text/csv; charset=utf-8"
+
+
 def load(job_id: str) -> Job | None:
     """Read a job; None where there is none."""
     item = dynamodb.get(_table(), {"job_id": job_id})

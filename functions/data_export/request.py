@@ -16,7 +16,7 @@ FOLDER = Path(__file__).with_name("queries")
 LARGEST = 100_000  # bytes of a request: DynamoDB keeps 400 kB, with the reason of a failure
 LONGEST = 780  # seconds: the function's 900 without the two minutes in which it hands over
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Type = Literal["text", "integer", "decimal", "date", "datetime", "boolean"]
 
@@ -39,7 +39,7 @@ class Request:
     def __post_init__(self) -> None:
         """Check what is needed to keep it, and to answer at all. Raises InvalidEvent."""
         require(
-            _ID.fullmatch(self.job_id),
+            ID.fullmatch(self.job_id),
             "job_id",
             self.job_id,
             "1 to 64 characters A-Z a-z 0-9 _ -",
@@ -118,7 +118,7 @@ def parse_message(body: object) -> Request | Continue:
     """
     if isinstance(body, Mapping) and set(body) == {"continue"}:
         job_id = body["continue"]
-        require(isinstance(job_id, str) and _ID.fullmatch(job_id), "continue", job_id, "a job's id")
+        require(isinstance(job_id, str) and ID.fullmatch(job_id), "continue", job_id, "a job's id")
         return Continue(job_id)
     return parse(Request, body)
 

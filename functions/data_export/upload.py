@@ -42,8 +42,9 @@ def part_size(parts: int) -> int:
 def begin(job: Job, key: str, asks: str) -> Job:
     """Begin an upload, or begin it anew; `asks` tells what it is made from."""
     abort(job)
-    kind = "application/gzip" if key.endswith(".gz") else "text/csv; charset=utf-8"
-    answer = aws.client("s3").create_multipart_upload(Bucket=_bucket(), Key=key, ContentType=kind)
+    answer = aws.client("s3").create_multipart_upload(
+        Bucket=_bucket(), Key=key, ContentType=jobs.content_type(key)
+    )
     return jobs.note(
         job,
         key=key,
