@@ -20,6 +20,7 @@ import secret
 import seed
 import up
 from invoke import InvokeError, invoke
+from kpi_to_bigquery import kpis
 from stack import Stack, StackError
 from steps import step
 from supervision import PHONES
@@ -214,7 +215,7 @@ def report_of_the_kpis(stack: Stack, shell: dict[str, str], last: date) -> None:
     asked = json.dumps({"status": True, "day": str(last)})
     print(f"\nWhat is in BigQuery: thirty days, the last is {last}")
     print("\n".join(kpi.standings(invoke(kpi.LOADER, asked, shell)["status"])))
-    for name in kpi.known():
+    for name in kpis.names():
         print(f"\n  The last rows of {name}", *last_rows(name, last), sep="\n")
     print(f"\n  Each over its days: {stack.sandbox_url}/bigquery")
 

@@ -25,13 +25,16 @@ import deploy
 import environment
 from invoke import InvokeError, invoke
 
+sys.path.insert(0, str(build.FUNCTIONS))
+from common.queries import InvalidQuery
+from kpi_to_bigquery import kpis
+
 FUNCTION = "kpi_to_s3"
 LOADER = "s3_to_bigquery"
 WHEN = {
     "status": "make kpi-status DAY=2026-11-22",
     "backfill": "make kpi-backfill FROM=2026-11-01 TO=2026-11-22",
 }
-FOLDER = build.FUNCTIONS / "kpi_to_bigquery/queries"
 
 
 def check(env: str, names: Sequence[str], day: str | None) -> int:
@@ -39,13 +42,18 @@ def check(env: str, names: Sequence[str], day: str | None) -> int:
     wrong = broken(names)
     for error in wrong.values():
         print(f"{error}\n")
-    rest = [name for name in names or known() if name not in wrong]
+    rest = [name for name in names or kpis.names() if name not in wrong]
     if rest:
         shell = _shell(env, FUNCTION)
         payload = {"check": True, "kpis": rest} | ({"day": day} if day else {})
+        runs = environment.outputs(env).get("kpi_to_bigquery", {}).get("runs", [])
         for checked in invoke(FUNCTION, json.dumps(payload), shell)["checks"]:
-            print(report(checked, source(checked["kpi"]), env))
-            wrong |= {checked["kpi"]: ""} if checked["errors"] else {}
+            name = checked["kpi"]
+            group = kpis.load(name).header.group
+            if not scheduled(name, group, runs):
+                print(f"{name}: no schedule runs its group {group!r} (kpi_to_bigquery.schedules)")
+            print(report(checked, source(name), env))
+            wrong |= {name: ""} if checked["errors"] else {}
     return 1 if wrong else 0
 
 
@@ -83,29 +91,25 @@ def backfill(env: str, names: Sequence[str], first: str, last: str) -> int:
     return 0
 
 
-def known() -> list[str]:
-    """Return the names of the KPIs of this tree, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.sql"))
-
-
 def source(name: str) -> str:
     """Return the SHA-256 of a KPI's file in this tree, in hex."""
-    return hashlib.sha256((FOLDER / f"{name}.sql").read_bytes()).hexdigest()
+    return hashlib.sha256((kpis.FOLDER / f"{name}.sql").read_bytes()).hexdigest()
 
 
 def broken(names: Sequence[str]) -> dict[str, str]:
     """Return what is wrong with the files of this tree, by name: it needs no database."""
-    sys.path.insert(0, str(build.FUNCTIONS))
-    from common.queries import InvalidQuery  # noqa: PLC0415 (of the functions)
-    from kpi_to_bigquery import kpis  # noqa: PLC0415
-
     wrong = {}
-    for name in names or known():
+    for name in names or kpis.names():
         try:
             kpis.load(name)
         except InvalidQuery as error:
             wrong[name] = str(error)
     return wrong
+
+
+def scheduled(name: str, group: str, runs: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether one of the payloads `runs` of kpi_to_s3's schedules runs a KPI of a group."""
+    return any(name in run.get("kpis", [name]) and group == run.get("group", group) for run in runs)
 
 
 def report(checked: Mapping[str, Any], here: str, env: str) -> str:

@@ -58,7 +58,7 @@ output "data_export" {
 output "kpi_to_bigquery" {
   description = <<-EOT
     Where KPIs are: bucket, queue_url (of files to be loaded), dead_letter_queue_url, dataset, role_arn
-    (of s3_to_bigquery, which Google lets in).
+    (of s3_to_bigquery, which Google lets in), runs (the payloads of kpi_to_s3's schedules).
   EOT
   value = {
     bucket                = module.kpi_bucket.name
@@ -66,5 +66,6 @@ output "kpi_to_bigquery" {
     dead_letter_queue_url = module.kpi_queue.dead_url
     dataset               = var.kpi_to_bigquery.dataset
     role_arn              = module.s3_to_bigquery.contract.role_arn
+    runs                  = [for schedule in values(var.kpi_to_bigquery.schedules) : jsondecode(schedule.input) if schedule.enabled]
   }
 }

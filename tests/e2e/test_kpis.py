@@ -176,6 +176,7 @@ def test_a_kpi_is_tried_before_it_is_deployed(laptop):
     assert re.search(rf"^sales  {day}  \d rows$", done.stdout, re.MULTILINE)
     assert re.search(r"^  orders +INT64 +BIGINT$", done.stdout, re.MULTILINE)
     assert f"registrations  {day}  1 rows" in done.stdout
+    assert "no schedule" not in done.stdout
     wrong = laptop.make("kpi-check", "NAME=nothing")
     assert wrong.returncode != 0
     assert "there is no KPI 'nothing'" in wrong.stdout

@@ -58,6 +58,9 @@ def function(monkeypatch):
     wrong = {}
     monkeypatch.setattr(kpi, "invoke", invoke)
     monkeypatch.setattr(kpi.environment, "shell", lambda env: {})
+    invoke.runs = [{"group": "daily"}]
+    outputs = {"kpi_to_bigquery": {"runs": invoke.runs}}
+    monkeypatch.setattr(kpi.environment, "outputs", lambda env: outputs)
     monkeypatch.setattr(kpi.deploy, "deploy", lambda function, shell: asked.append(function))
     invoke.asked, invoke.wrong = asked, wrong
     return invoke
@@ -79,6 +82,20 @@ def test_what_is_wrong_ends_it_so(function, capsys):
     function.wrong["sales"] = {"errors": ["orders: came as text"]}
     assert kpi.check("staging", ["sales"], None) == 1
     assert "WRONG: orders: came as text" in capsys.readouterr().out
+
+
+def test_what_no_schedule_runs_is_said(function, capsys):
+    function.runs[:] = [{"group": "weekly"}, {"kpis": ["registrations"]}]
+    assert kpi.check("staging", ["registrations", "sales"], None) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "no schedule" in line]
+    assert told == ["sales: no schedule runs its group 'daily' (kpi_to_bigquery.schedules)"]
+
+
+@pytest.mark.parametrize(
+    "run", [{}, {"group": "daily"}, {"kpis": ["sales"]}, {"environment": "staging"}]
+)
+def test_what_a_schedule_runs(run):
+    assert kpi.scheduled("sales", "daily", [{"group": "weekly"}, run])
 
 
 def test_a_file_that_cannot_be_read_needs_no_database(function, capsys):
