@@ -64,6 +64,14 @@ module "data_export" {
   ]
 }
 
+# A long job goes on by a message to its own queue. To Lambda that is a loop, which it would stop after
+# some sixteen turns; each of them has sent a part at least, and a job that sends none is refused.
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_lambda_function_recursion_config" "data_export" {
+  function_name  = module.data_export.contract.name
+  recursive_loop = "Allow"
+}
+
 module "export_mail" {
   source = "./modules/lambda_function"
 
@@ -74,7 +82,6 @@ module "export_mail" {
   environment = merge(local.export_environment, {
     PUBLIC_BASE_URL = module.export_api.base_url
     MAIL_FROM       = var.data_export.mail_from
-    LINK_DAYS       = tostring(var.data_export.link_days)
     TIMEZONE        = var.data_export.timezone
   })
 

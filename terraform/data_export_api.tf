@@ -18,9 +18,9 @@ module "export_api" {
       function = "export_link"
       method   = "GET"
       path     = "exports/{job}/{token}"
-      throttle = { rate_limit = 20, burst_limit = 50 } # some people who click
     }
   }
+  throttle = { rate_limit = 20, burst_limit = 50 } # some people who click
   functions = {
     export_link = module.export_link.contract.name
   }

@@ -31,9 +31,9 @@ module "phone_api" {
       method      = "POST"
       path        = "phonecall/{groupId}/{cont}"
       querystring = ["token"]
-      throttle    = { rate_limit = 50, burst_limit = 100 } # Twilio needs some ten requests a call
     }
   }
+  throttle = { rate_limit = 50, burst_limit = 100 } # Twilio needs some ten requests a call
   functions = {
     phone_call     = module.phone_call.contract.name
     phone_callback = module.phone_callback.contract.name

@@ -5,6 +5,7 @@ being read, and put together at the end.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -17,8 +18,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from common import aws
 from common.csv_blocks import Block
 
+log = logging.getLogger(__name__)
+
 # S3 takes 10,000 parts: 80 GB, more than any run of a function has time for.
 PART = 8 << 20
+# What an upload's beginning and each of its parts say; its end repeats the parts' checksums.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+CHECKSUM = {"ChecksumAlgorithm": "CRC32"}
 
 
 @dataclass
@@ -34,9 +40,9 @@ def write(bucket: str, key: str, blocks: Iterable[Block], metadata: Mapping[str,
     """Write a file of CSV, in place of what is there under its key, and return what is in it.
 
     The file has the `metadata`, and `rows` beside it. S3 takes metadata before the content, so a
-    file of several parts has `rows` as a tag instead, put when it is there. Whatever `blocks`
-    raises, and what S3 answers (ClientError, BotoCoreError), is raised; nothing of the file is left
-    then, and the one before it stays.
+    file of several parts has `rows` as a tag instead, put when it is there; that this failed is
+    logged. Whatever `blocks` raises, and what else S3 answers (ClientError, BotoCoreError), is
+    raised; nothing of the file is left then, and the one before it stays.
     """
     written = Written()
     parts = _parts(blocks, written)
@@ -48,7 +54,9 @@ def write(bucket: str, key: str, blocks: Iterable[Block], metadata: Mapping[str,
         aws.client("s3").put_object(**place, **about, Metadata=whole, Body=first)
         written.parts = 1
         return written
-    begun = aws.client("s3").create_multipart_upload(**place, **about, Metadata={**metadata})
+    begun = aws.client("s3").create_multipart_upload(
+        **place, **about, **CHECKSUM, Metadata={**metadata}
+    )
     upload = {**place, "UploadId": begun["UploadId"]}
     try:
         sent = _send(upload, chain([first, second], parts))
@@ -59,9 +67,20 @@ def write(bucket: str, key: str, blocks: Iterable[Block], metadata: Mapping[str,
             aws.client("s3").abort_multipart_upload(**upload)
         raise
     tags = {"TagSet": [{"Key": "rows", "Value": str(written.rows)}]}
-    aws.client("s3").put_object_tagging(**place, Tagging=tags)
+    try:
+        aws.client("s3").put_object_tagging(**place, Tagging=tags)
+    except (ClientError, BotoCoreError) as error:
+        log.warning("no tag", extra={"key": key, "rows": written.rows, "reason": str(error)})
     written.parts = len(sent)
     return written
+
+
+def as_sent(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what CompleteMultipartUpload wants of a part, from UploadPart or ListParts.
+
+    An emulator may tell no checksum.
+    """
+    return {name: part[name] for name in ("PartNumber", "ETag", "ChecksumCRC32") if name in part}
 
 
 def _parts(blocks: Iterable[Block], written: Written) -> Iterator[bytes]:
@@ -85,8 +104,8 @@ def _send(upload: Mapping[str, str], parts: Iterable[bytes]) -> list[dict[str, A
     sent: list[dict[str, Any]] = []
 
     def send(number: int, body: bytes) -> dict[str, Any]:
-        answer = s3.upload_part(**upload, PartNumber=number, Body=body)
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+        answer = s3.upload_part(**upload, **CHECKSUM, PartNumber=number, Body=body)
+        return as_sent({"PartNumber": number, **answer})
 
     # Leaving it waits for the part that is on its way: none arrives after the upload's end.
     with ThreadPoolExecutor(1) as pool:

@@ -17,14 +17,20 @@ from threading import Thread
 
 from botocore.exceptions import ClientError
 
-from common import aws
+from common import aws, s3_file
 from common.csv_blocks import Block
 from data_export import jobs
 from data_export.jobs import Job
 
 MIB = 1 << 20
-SMALLEST = 5 * MIB  # of all parts but the last, by S3
+# Of all parts but the last, and how many there may be, by S3.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+SMALLEST, MOST_PARTS = 5 * MIB, 10_000
 _WAITING = 4  # blocks that may wait to be compressed and sent
+
+
+class TooLarge(Exception):
+    """There are more parts than S3 takes."""
 
 
 class Spoilt(Exception):
@@ -40,12 +46,14 @@ def part_size(parts: int) -> int:
 
 
 def begin(job: Job, key: str, asks: str) -> Job:
-    """Begin an upload, or begin it anew; `asks` tells what it is made from."""
-    abort(job)
+    """Begin an upload, or begin it anew; `asks` tells what it is made from. Raises jobs.Lost."""
     answer = aws.client("s3").create_multipart_upload(
-        Bucket=_bucket(), Key=key, ContentType=jobs.content_type(key)
+        Bucket=_bucket(),
+        Key=key,
+        ContentType=jobs.content_type(key),
+        **s3_file.CHECKSUM,
     )
-    return jobs.note(
+    begun = jobs.note(
         job,
         key=key,
         upload_id=answer["UploadId"],
@@ -57,6 +65,9 @@ def begin(job: Job, key: str, asks: str) -> Job:
         asks=asks,
         completing=None,
     )
+    # Not before the job is known to be still this run's.
+    abort(job)
+    return begun
 
 
 def abort(job: Job) -> None:
@@ -86,9 +97,7 @@ def complete(job: Job) -> Job:
         s3.complete_multipart_upload(
             **place,
             UploadId=job.upload_id,
-            MultipartUpload={
-                "Parts": [{name: part[name] for name in ("PartNumber", "ETag")} for part in parts]
-            },
+            MultipartUpload={"Parts": [s3_file.as_sent(part) for part in parts]},
         )
     except ClientError as error:
         if not aws.has_code(error, "NoSuchUpload"):
@@ -96,7 +105,10 @@ def complete(job: Job) -> Job:
         # Only this job writes this file, and only whole: it was completed before.
         try:
             s3.head_object(**place)
-        except ClientError:
+        except ClientError as missing:
+            # Without a right to list, S3 says of what is not there that it is forbidden.
+            if not aws.has_code(missing, "403", "404"):
+                raise
             raise Spoilt("neither the upload nor the file is there") from error
     return job
 
@@ -165,6 +177,8 @@ class Upload:
             self._send()
 
     def _send(self) -> None:
+        if self.job.parts == MOST_PARTS:
+            raise TooLarge(f"{self.job.bytes:,} bytes in {MOST_PARTS:,} parts, and there is more")
         if self._gzip:
             # Each part is a whole stream of gzip; one after another they are a gzip file, too.
             self._waiting += self._gzip.flush()
@@ -176,6 +190,7 @@ class Upload:
             UploadId=self.job.upload_id,
             PartNumber=self.job.parts + 1,
             Body=body,
+            **s3_file.CHECKSUM,
         )
         self.job = jobs.note(
             self.job,

@@ -238,8 +238,13 @@ def test_files_go_the_day_after_their_links(plan: Any) -> None:
     days = _given(plan).get("link_days", 7)
     assert ends["expiration"][0]["days"] == days + 1
     assert given_up["abort_incomplete_multipart_upload"][0]["days_after_initiation"] == 2
-    for function in ("data_export", "export_mail"):
-        assert _environment(plan, function)["LINK_DAYS"] == str(days)
+    assert _environment(plan, "data_export")["LINK_DAYS"] == str(days)
+
+
+def test_a_job_may_go_on_for_as_many_runs_as_it_takes(plan: Any) -> None:
+    [one] = plan.resources("aws_lambda_function_recursion_config").values()
+    assert one["function_name"] == f"mimamori-{plan.environment}-data_export"
+    assert one["recursive_loop"] == "Allow"
 
 
 def test_the_link_is_open_and_held_back(plan: Any) -> None:
@@ -252,7 +257,7 @@ def test_the_link_is_open_and_held_back(plan: Any) -> None:
         "method.request.path.token": True,
     }
     [settings] = plan.resources("aws_api_gateway_method_settings", within=api).values()
-    assert settings["method_path"] == "exports/{job}/{token}/GET"
+    assert settings["method_path"] == "*/*"
     assert 0 < settings["settings"][0]["throttling_rate_limit"] <= 50
     [stage] = plan.resources("aws_api_gateway_stage", within=api).values()
     [logs] = stage["access_log_settings"]

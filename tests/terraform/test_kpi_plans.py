@@ -178,4 +178,6 @@ def test_what_others_are_told(plan: Any) -> None:
         "dead_letter_queue_url",
         "queue_url",
         "role_arn",
+        "runs",
     }
+    assert output["after"]["runs"] == [{"group": "daily"}]

@@ -127,7 +127,6 @@ ENVIRONMENT = {
     "export_mail": {
         "EXPORT_BUCKET",
         "EXPORT_TABLE",
-        "LINK_DAYS",
         "MAIL_FROM",
         "PUBLIC_BASE_URL",
         "TIMEZONE",

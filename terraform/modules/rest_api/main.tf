@@ -115,8 +115,7 @@ resource "aws_api_gateway_deployment" "this" {
 
   triggers = {
     routes = sha1(jsonencode([
-      # A throttle is the stage's.
-      { for name, route in var.routes : name => { for field, value in route : field => value if field != "throttle" } },
+      var.routes,
       var.redeploy_on,
       [for integration in aws_api_gateway_integration.this : integration.uri],
     ]))
@@ -158,14 +157,12 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_api_gateway_method_settings" "this" {
-  for_each = { for name, route in var.routes : name => route if route.throttle != null }
-
   rest_api_id = aws_api_gateway_rest_api.this.id
   stage_name  = aws_api_gateway_stage.this.stage_name
-  method_path = "${each.value.path}/${each.value.method}"
+  method_path = "*/*"
 
   settings {
-    throttling_rate_limit  = each.value.throttle.rate_limit
-    throttling_burst_limit = each.value.throttle.burst_limit
+    throttling_rate_limit  = var.throttle.rate_limit
+    throttling_burst_limit = var.throttle.burst_limit
   }
 }

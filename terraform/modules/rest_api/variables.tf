@@ -63,7 +63,6 @@ variable "routes" {
     querystring = optional(set(string), [])
     key         = optional(bool, false)
     models      = optional(map(string), {})
-    throttle    = optional(object({ rate_limit = number, burst_limit = number }))
   }))
   description = <<-EOT
     Name to route.
@@ -72,8 +71,6 @@ variable "routes" {
     - `querystring`: what has to be in the query; what stands in the path has to be there anyway.
     - `key`: whether an API key is asked for.
     - `models`: content type to the name of a model, for those who read or export the API.
-    - `throttle`: `rate_limit` requests a second in the long run, `burst_limit` at once, of all
-      callers together. A route without a key needs one.
   EOT
   nullable    = false
 
@@ -102,16 +99,19 @@ variable "routes" {
     ]])))
     error_message = "routes: at one place of the paths a {name} is called the same in all of them."
   }
+}
+
+variable "throttle" {
+  type        = object({ rate_limit = number, burst_limit = number })
+  description = <<-EOT
+    How much each route takes of all its callers together: `rate_limit` requests a second in the long
+    run, `burst_limit` at once. A key may have less by its usage plan.
+  EOT
+  nullable    = false
+
   validation {
-    condition     = alltrue([for _, route in var.routes : route.key || route.throttle != null])
-    error_message = "routes: one that is open to all, without a key, has a throttle."
-  }
-  validation {
-    condition = alltrue([for _, route in var.routes : try(
-      route.throttle.rate_limit > 0 && route.throttle.burst_limit >= 1 && route.throttle.burst_limit == floor(route.throttle.burst_limit),
-      route.throttle == null,
-    )])
-    error_message = "routes: throttle has a rate_limit of more than 0 and a burst_limit that is a whole number from 1."
+    condition     = var.throttle.rate_limit > 0 && var.throttle.burst_limit >= 1 && var.throttle.burst_limit == floor(var.throttle.burst_limit)
+    error_message = "throttle: a rate_limit of more than 0 and a burst_limit that is a whole number from 1."
   }
 }
 

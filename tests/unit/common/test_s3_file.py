@@ -56,6 +56,33 @@ def test_when_reading_fails_nothing_is_left(s3, count):
     assert not uploads(s3)
 
 
+def test_a_file_without_its_tag_is_there_all_the_same(s3, monkeypatch, caplog):
+    def failing(**_):
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObjectTagging")
+
+    monkeypatch.setattr(s3, "put_object_tagging", failing)
+    assert write("files", "kpi/sales.csv", blocks(9), {}).rows == 90
+    assert s3.head_object(**PLACE)["ContentLength"] == 9 * MIB
+    assert "no tag" in caplog.text
+
+
+def test_parts_are_announced_and_put_together_with_their_checksums(s3, monkeypatch):
+    said = []
+    for name in ("create_multipart_upload", "upload_part", "complete_multipart_upload"):
+        real = getattr(s3, name)
+
+        def call(name=name, real=real, **given):
+            said.append((name, given))
+            answer = real(**given)
+            return answer | {"ChecksumCRC32": "AAAA"} if name == "upload_part" else answer
+
+        monkeypatch.setattr(s3, name, call)
+    write("files", "kpi/sales.csv", blocks(9), {})
+    *sending, (_, end) = said
+    assert [one["ChecksumAlgorithm"] for _, one in sending] == ["CRC32"] * 3
+    assert [one["ChecksumCRC32"] for one in end["MultipartUpload"]["Parts"]] == ["AAAA"] * 2
+
+
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_when_sending_fails_nothing_is_left(s3, monkeypatch, at):
     send = s3.upload_part

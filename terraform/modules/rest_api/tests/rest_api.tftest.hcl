@@ -86,8 +86,8 @@ run "stage" {
     error_message = "Logs are kept for as long as the environment says."
   }
   assert {
-    condition     = keys(aws_api_gateway_method_settings.this) == ["look"] && aws_api_gateway_method_settings.this["look"].method_path == "samples/{id}/{part}/GET"
-    error_message = "A limit for the route that asks for one."
+    condition     = aws_api_gateway_method_settings.this.method_path == "*/*" && aws_api_gateway_method_settings.this.settings[0].throttling_rate_limit == 0.5
+    error_message = "A limit for every route."
   }
 }
 
@@ -122,7 +122,7 @@ run "paths_of_one_part" {
   }
 
   assert {
-    condition     = length(aws_api_gateway_resource.second) == 0 && length(aws_api_gateway_method_settings.this) == 0
+    condition     = length(aws_api_gateway_resource.second) == 0
     error_message = "No more than there is."
   }
 }

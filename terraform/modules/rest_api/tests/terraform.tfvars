@@ -21,9 +21,9 @@ routes = {
     method      = "GET"
     path        = "samples/{id}/{part}"
     querystring = ["token"]
-    throttle    = { rate_limit = 0.5, burst_limit = 1 }
   }
 }
+throttle = { rate_limit = 0.5, burst_limit = 1 }
 functions = {
   sample  = "mimamori-staging-sample"
   another = "mimamori-staging-another"

@@ -94,24 +94,14 @@ run "refuses_two_names_at_one_place" {
   expect_failures = [var.routes]
 }
 
-run "refuses_an_open_route_without_a_limit" {
-  command = plan
-
-  variables {
-    routes = merge(var.routes, { look = merge(var.routes.look, { throttle = null }) })
-  }
-
-  expect_failures = [var.routes]
-}
-
 run "refuses_half_a_request_at_once" {
   command = plan
 
   variables {
-    routes = merge(var.routes, { look = merge(var.routes.look, { throttle = { rate_limit = 1, burst_limit = 0.5 } }) })
+    throttle = { rate_limit = 1, burst_limit = 0.5 }
   }
 
-  expect_failures = [var.routes]
+  expect_failures = [var.throttle]
 }
 
 run "refuses_a_function_that_answers_nothing" {
