@@ -129,6 +129,8 @@ def read(
     try:
         columns = _columns(connection, f"SELECT q.* FROM {source.table} LIMIT 0")
     except (pymysql.ProgrammingError, pymysql.OperationalError) as error:
+        if not connection.open:
+            raise
         # Two columns of one name, or no SELECT: where it is something else, it fails again.
         why = f"it cannot stand as a derived table: {error.args[1]}"
         return _plain(connection, source, form, why)
@@ -287,14 +289,16 @@ class _Keys:
         return row[0] if row else None
 
     def _literal(self, value: bytes | None) -> str | None:
-        if value is None:
-            return None
-        match self.column.kind:
-            case "integer" | "number":
-                return value.decode()
-            case "binary":
-                return f"X'{value.hex()}'"
-        return str(self.connection.escape(value.decode()))
+        return None if value is None else _literal(self.connection, self.column, value)
+
+
+def _literal(connection: Connection, key: Column, value: bytes) -> str:
+    match key.kind:
+        case "integer" | "number":
+            return value.decode()
+        case "binary":
+            return f"X'{value.hex()}'"
+    return str(connection.escape(value.decode()))
 
 
 def _between(name: str, below: str | None, above: str) -> str:
@@ -329,14 +333,19 @@ def _unusable(connection: Connection, source: Source, key: Column | None) -> str
         return f"its key {source.key} is no column of it"
     if key.nullable:
         return f"its key {key.name} may be NULL"
-    if key.kind == "bits" or key.type_code in _FLOATS:
+    if key.kind == "bits" or key.type_code in _FLOATS or key.enumerated:
         return f"its key {key.name} is of a type that cannot be gone by"
-    # How the server finds one key is how it finds the beginning of a range.
-    value = {"time": "'2000-01-01'", "text": "'1'", "binary": "'1'"}.get(key.kind, "1")
+    name = csv_form.name(key.name)
     with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {name} FROM {source.table} LIMIT 1")
+        if not (there := cursor.fetchone()):
+            return ""
+        # How the server finds one key is how it finds the beginning of a range. Of one that is not
+        # there it may know so without looking, by what the query itself asks of its keys.
+        value = _literal(connection, key, there[0])
         cursor.execute(
             "EXPLAIN FORMAT = TRADITIONAL"
-            f" SELECT COUNT(*) FROM {source.table} WHERE {csv_form.name(key.name)} = {value}"
+            f" SELECT COUNT(*) FROM {source.table} WHERE {name} = {value}"
         )
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -352,7 +361,7 @@ def _why_slow(plan: Sequence[tuple[str, str, int]], key: str) -> str:
         if select not in ("SIMPLE", "PRIMARY", "DEPENDENT SUBQUERY"):
             return f"the server would make its part {select} anew for each range of {key}"
     for place, (_, access, rows) in enumerate(plan):
-        if access in ("ALL", "index") and (not place or rows > _SMALL_TABLE):
+        if access in ("", "ALL", "index") and (not place or rows > _SMALL_TABLE):
             return f"no index leads the server by {key}"
     return ""
 

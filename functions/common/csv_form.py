@@ -62,7 +62,8 @@ class Form:
 class Column:
     """A column of a result. `type_code` is MySQL's own (FIELD_TYPE), `scale` that of a DECIMAL.
 
-    `long`: text that may have more than LONGEST_TEXT.
+    `long`: text that may have more than LONGEST_TEXT. `enumerated`: ENUM or SET, which are ordered
+    by their numbers, and compared as text.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Column:
     type_code: int = FIELD_TYPE.NULL
     scale: int = 0
     long: bool = False
+    enumerated: bool = False
 
 
 def column(field: Any) -> Column:
@@ -90,7 +92,8 @@ def column(field: Any) -> Column:
         kind = "text" if text else "binary"
     nullable = not field.flags & FLAG.NOT_NULL
     long = kind == "text" and field.length > LONGEST_TEXT
-    return Column(field.name, kind, nullable, field.type_code, field.scale, long)
+    enumerated = bool(field.flags & (FLAG.ENUM | FLAG.SET))
+    return Column(field.name, kind, nullable, field.type_code, field.scale, long, enumerated)
 
 
 def header(titles: Iterable[str]) -> bytes:

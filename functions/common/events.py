@@ -24,12 +24,12 @@ def parse(shape: type[T], event: object) -> T:
     the dataclass's own `__post_init__` refuses.
     """
     if not isinstance(event, Mapping):
-        raise _invalid("event", event, "a JSON object")
+        raise invalid("event", event, "a JSON object")
     event = {f"{key}_" if keyword.iskeyword(key) else key: event[key] for key in event}
     try:
         return dacite.from_dict(shape, event, _STRICT)
     except dacite.UnexpectedDataError as error:
-        unknown = ", ".join(sorted(map(str, error.keys)))
+        unknown = _cut(", ".join(sorted(map(str, error.keys))))
         known = ", ".join(field.rstrip("_") for field in shape.__dataclass_fields__)  # type: ignore[attr-defined]
         raise InvalidEvent(f"unknown field: {unknown} (the event itself takes {known})") from None
     except dacite.MissingValueError as error:
@@ -38,20 +38,22 @@ def parse(shape: type[T], event: object) -> T:
         path = str(error.field_path)
         # dacite shows a half-consumed generator where it got text for a list.
         got = event.get(path, error.value)
-        raise _invalid(path.rstrip("_"), got, _words(error.field_type)) from None
+        raise invalid(path.rstrip("_"), got, _words(error.field_type)) from None
 
 
 def require(condition: object, field: str, got: object, takes: str) -> None:
     """Raise InvalidEvent unless `condition` holds: for the checks in `__post_init__`."""
     if not condition:
-        raise _invalid(field, got, takes)
+        raise invalid(field, got, takes)
 
 
-def _invalid(field: str, got: object, takes: str) -> InvalidEvent:
-    shown = repr(got)
-    if len(shown) > 100:
-        shown = shown[:100] + "…"
-    return InvalidEvent(f"{field}: got {shown}, takes {takes}")
+def invalid(field: str, got: object, takes: str) -> InvalidEvent:
+    """Return the error of a field that got something else than it takes, which is shortened."""
+    return InvalidEvent(f"{field}: got {_cut(repr(got))}, takes {takes}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 100 else text[:100] + "…"
 
 
 def _number(value: Any) -> Any:

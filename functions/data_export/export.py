@@ -23,7 +23,7 @@ from common.queries import InvalidQuery
 from data_export import jobs, request, upload
 from data_export.jobs import Job
 from data_export.request import Query, Request
-from data_export.upload import Spoilt
+from data_export.upload import Spoilt, TooLarge
 
 # Seconds of each run, for handing over to the next; and for saying that nothing can be handed over.
 RESERVE = 120
@@ -115,6 +115,8 @@ def export(job: Job, run: Run) -> Job:
     except Spoilt:
         _again(job)
         raise
+    except TooLarge as error:
+        raise Refused("too_large", error) from error
 
 
 def _is_wrong(error: pymysql.MySQLError) -> bool:
@@ -193,12 +195,11 @@ def _send(reading: Reading, sending: upload.Upload, run: Run, turn: int) -> bool
     """Send the blocks while there is time; tell whether that was all."""
     for block in reading.blocks:
         sending.add(block)
-        if reading.way != "keys":
-            if run.is_short():
-                raise Refused("too_long", f"no time is left, and {reading.why}")
-        elif sending.sent and run.had(turn):
+        if reading.way == "keys" and sending.sent and run.had(turn):
             return False
-        elif run.is_over():
+        if run.is_over():
+            if reading.way != "keys":
+                raise Refused("too_long", f"no time is left, and {reading.why}")
             if not sending.can_pause():
                 raise Refused("too_long", "a run has no time for a single part")
             return False

@@ -58,7 +58,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     A repeated record finds the mail sent, or waits for the run that is sending it, by failing:
     the stream brings it again. SES knows no repetition, and so is asked once a run. Where it said
     yes and the run did not live to note that, or its yes did not arrive, a second mail goes out
-    after the lease rather than none. Raises RunFailed naming the jobs whose mails are to be tried
+    rather than none. Raises RunFailed naming the jobs whose mails are to be tried
     again. What SES refuses because of the address is not: it is logged, and counted in
     ExportMailsRefused.
 
@@ -114,7 +114,8 @@ def _mail(job_id: str, context: Any, *, again: bool) -> str:
         jobs.mailed(job, "refused")
         return "refused"
     except Exception:
-        jobs.leave_mail(job)
+        with suppress(ClientError, BotoCoreError):  # else the lease ends by itself
+            jobs.leave_mail(job)
         raise
     jobs.mailed(job, "sent", message_id)
     log.info("sent", extra={"job_id": job_id, "message_id": message_id})

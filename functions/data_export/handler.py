@@ -81,7 +81,7 @@ def _take(record: Mapping[str, Any], context: Any) -> bool:
     try:
         log.info("job", extra=told | work(message, context))
     except NotYet as error:
-        log.warning("not yet", extra=told | {"reason": str(error)})
+        log.warning("not yet", extra=told | {"reason": request.anonymous(str(error))})
         # After the last time it is among the dead letters as soon as it is seen.
         last = message.received >= int(os.environ["RECEIVES"])
         _hide(message.receipt, 0 if last else error.seconds)
@@ -114,22 +114,29 @@ def work(message: Message, context: Any) -> dict[str, Any]:
     run = Run(lambda: context.get_remaining_time_in_millis() / 1000, lease)
     try:
         with beating(job, lease, lambda: _hide(message.receipt, lease + 2)):
-            job = export(job, run)
-    except Refused as error:
-        reason = {"job_id": job.job_id, "code": error.code, "reason": str(error)}
-        log.error("refused", extra=reason)  # noqa: TRY400 (it says all there is)
-        with suppress(ClientError, BotoCoreError):  # a rule of the bucket does it, too
-            upload.abort(jobs.load(job.job_id) or job)
-        job = jobs.fail(job, int(time.time()), error.code, str(error))
+            job = _exported(job, run)
+        if job.state == "running":
+            _hand_over(job)
     except Lost as error:
         raise NotYet(error, lease) from error
     except (pymysql.MySQLError, ClientError, BotoCoreError, ParameterError, Spoilt) as error:
         with suppress(ClientError, BotoCoreError, Lost):  # else the lease ends by itself
             jobs.note(job, lease_until=0)
         raise _later(error, message, lease) from error
-    if job.state == "running":
-        _hand_over(job)
     return _summary(job)
+
+
+def _exported(job: Job, run: Run) -> Job:
+    try:
+        return export(job, run)
+    except Refused as error:
+        said = request.anonymous(str(error))
+        reason = {"job_id": job.job_id, "code": error.code, "reason": said}
+        log.error("refused", extra=reason)  # noqa: TRY400 (it says all there is)
+        job = jobs.fail(job, int(time.time()), error.code, str(error))
+        with suppress(ClientError, BotoCoreError):  # a rule of the bucket does it, too
+            upload.abort(job)
+        return job
 
 
 def _later(error: Exception, message: Message, lease: int) -> NotYet:
@@ -144,10 +151,7 @@ def _compare(body: Request | Continue, job: Job) -> None:
 
 
 def _hand_over(job: Job) -> None:
-    """Let the next run go on: by a message, for a function that calls itself is soon stopped.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
-    """
+    """Let the next run go on, by a message."""
     jobs.note(job, lease_until=0)
     aws.client("sqs").send_message(
         QueueUrl=os.environ["EXPORT_QUEUE_URL"], MessageBody=json.dumps({"continue": job.job_id})

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common import queries
-from common.events import InvalidEvent, parse, require
+from common.events import InvalidEvent, invalid, parse, require
 
 FOLDER = Path(__file__).with_name("queries")
 LARGEST = 100_000  # bytes of a request: DynamoDB keeps 400 kB, with the reason of a failure
@@ -125,7 +125,7 @@ def parse_message(body: object) -> Request | Continue:
 
 def anonymous(text: str) -> str:
     """Return what an error says without the mail addresses in it: logs hold none."""
-    return re.sub(r"\S*@\S*", "…", text)
+    return "".join("…" if "@" in word else word for word in re.split(r"(\s+)", text))
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -155,11 +155,11 @@ def values(declared: Mapping[str, Type], given: Mapping[str, Any]) -> dict[str, 
 
 def _value(name: str, kind: Type, given: Any) -> Any:
     takes, of_type, convert = _TYPES[kind]
+    require(type(given) in of_type, name, given, takes)
     try:
-        require(type(given) in of_type, name, given, takes)
         return convert(given)
     except (ValueError, InvalidOperation):
-        raise InvalidEvent(f"{name}: got {given!r}, takes {takes}") from None
+        raise invalid(name, given, takes) from None
 
 
 def _moment(text: str) -> datetime:

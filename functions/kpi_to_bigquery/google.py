@@ -167,7 +167,8 @@ def _read(account: _Account, answer: requests.Response, key: str) -> str:
             else f"{error}: {said['error_description']}"
         )
     except (ValueError, KeyError, TypeError):
-        text = words(answer)
+        # What came without it may hold another token.
+        text = f"there is no {key} in the answer" if answer.ok else words(answer)
     role = _role()
     pool = account.audience.partition("/providers/")[0]
     raise GoogleError(

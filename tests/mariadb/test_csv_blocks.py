@@ -326,6 +326,47 @@ def test_a_key_that_does_not_serve_is_told(settings, table, sql):
     assert sorted(got.split()) == sorted(ours(settings, sql, plain=True)[1].split())
 
 
+@pytest.mark.parametrize("type_", ["ENUM('pending', 'paid', 'cancelled')", "SET('z', 'a', 'm')"])
+def test_a_key_that_is_ordered_by_number_and_compared_as_text_is_not_gone_by(settings, made, type_):
+    names = "'z', 'a', 'm'" if type_.startswith("SET") else "'pending', 'paid', 'cancelled'"
+    made(
+        f"k {type_} NOT NULL, n INT NOT NULL, INDEX (k)",
+        f"INSERT INTO made SELECT ELT(1 + seq % 3, {names}), seq FROM seq_1_to_9000",
+    )
+    reading, got, _ = ours(settings, "SELECT k, n FROM made", "k")
+    assert (reading.way, reading.why) == ("lines", "its key k is of a type that cannot be gone by")
+    assert got.count(b"\r\n") == 9000
+
+
+@pytest.mark.parametrize(
+    ("index", "way"), [("", "lines"), (", INDEX (k)", "keys")], ids=["no index", "index"]
+)
+@pytest.mark.parametrize(
+    ("type_", "value", "since"),
+    [("INT", "seq + 100", "50"), ("DATETIME", "'2026-01-01' + INTERVAL seq HOUR", "'2026-01-02'")],
+    ids=["INT", "DATETIME"],
+)
+def test_what_a_query_asks_of_its_own_key_hides_no_missing_index(
+    settings, made, index, way, type_, value, since
+):
+    made(
+        f"k {type_} NOT NULL, n INT NOT NULL{index}",
+        f"INSERT INTO made SELECT {value}, seq FROM seq_1_to_20000",
+    )
+    sql = f"SELECT k, n FROM made WHERE k >= {since}"
+    reading, got, _ = ours(settings, sql, "k")
+    assert reading.way == way
+    assert sorted(got.split()) == sorted(ours(settings, sql, plain=True)[1].split())
+    assert ours(settings, "SELECT k, n FROM made WHERE k < 0", "k")[1] == b""
+
+
+def test_a_connection_that_broke_says_so(settings, execute):
+    with snapshot(settings, seconds=30, time_zone="+09:00") as connection:
+        execute(f"KILL {connection.thread_id()}")
+        with pytest.raises(pymysql.OperationalError, match="Lost connection"):
+            read(connection, Source("SELECT id FROM people"), FORM)
+
+
 @pytest.mark.parametrize(
     ("sql", "way"),
     [

@@ -8,11 +8,13 @@ import time
 import boto3
 import pymysql
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectTimeoutError
 from moto import mock_aws
 
-from common import aws, csv_blocks, mysql, sqs
+from common import aws, csv_blocks, dynamodb, mysql, sqs
 from data_export import export, jobs, request, upload
+from data_export import handler as entrance
+from data_export.export import Refused
 from data_export.handler import NotYet, handler
 
 ROWS = 45_000
@@ -243,7 +245,9 @@ def test_a_query_that_fails_is_told_once(query, sql, header, code):
 
 def test_without_a_key_a_job_that_takes_too_long_ends(query):
     query("slow", "SELECT id, name FROM people", "")
-    handler(records(asked(query="slow")), Context(seconds=119))
+    handler(records(asked(query="slow", job_id="job-2")), Context(seconds=100))
+    assert jobs.load("job-2").state == "done"
+    handler(records(asked(query="slow")), Context(seconds=19))
     assert jobs.load("job-1").reason["code"] == "too_long"
     assert uploads() == []
 
@@ -260,6 +264,7 @@ def test_what_is_no_job_goes_on_to_the_dead_letters(query, caplog):
                 {"query": "\ud800"},
                 {"parameters": {"x": "\ud800"}},
                 {"parameters": {"x": "y" * 100_000}},
+                {"z" * 250_000: 1},
             )
         ),
     ]
@@ -445,6 +450,84 @@ def test_a_run_that_lost_its_job_writes_no_more(query, expected, monkeypatch):
     assert jobs.load("job-1").parts == 0
     handler(asked(), Context())
     assert content() == expected
+
+
+def test_a_run_that_lost_its_job_and_fails_leaves_the_others_upload(query, expected, monkeypatch):
+    def refuse(job, _):
+        taken = {"owner": "other", "upload_id": "another's", "lease_until": 0}
+        dynamodb.change("exports", {"job_id": job.job_id}, taken, when="attribute_exists(job_id)")
+        raise Refused("too_slow", "1 s")
+
+    aborted = []
+    with monkeypatch.context() as patch:
+        patch.setattr(entrance, "export", refuse)
+        patch.setattr(upload, "abort", aborted.append)
+        with pytest.raises(NotYet, match="another run has the job"):
+            handler(asked(), Context())
+    assert (jobs.load("job-1").state, aborted) == ("running", [])
+
+
+def test_s3_that_does_not_say_whether_the_file_is_there_is_asked_again(
+    query, expected, monkeypatch
+):
+    def slow(_, operation):
+        raise ClientError({"Error": {"Code": "503", "Message": "Slow Down"}}, operation)
+
+    def gone(_, operation):
+        raise ClientError({"Error": {"Code": "NoSuchUpload", "Message": "x"}}, operation)
+
+    s3 = aws.client("s3")
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "complete_multipart_upload", lambda **_: gone(_, "Complete"))
+        patch.setattr(s3, "head_object", lambda **_: slow(_, "HeadObject"))
+        with pytest.raises(NotYet, match="Slow Down"):
+            handler(asked(), Context())
+    job = jobs.load("job-1")
+    assert (job.completing, job.rows) == (True, ROWS)
+    handler(asked(), Context())
+    assert content() == expected
+
+
+def test_a_file_of_too_many_parts_is_refused(query, monkeypatch):
+    monkeypatch.setattr(upload, "MOST_PARTS", 1)
+    handler(records(asked()), Context())
+    job = jobs.load("job-1")
+    assert job.reason["code"] == "too_large"
+    assert uploads() == []
+
+
+def test_a_message_that_was_not_sent_lets_the_job_go_on(query, expected, monkeypatch):
+    def down(**_):
+        raise ConnectTimeoutError(endpoint_url="sqs")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aws.client("sqs"), "send_message", down)
+        with pytest.raises(NotYet, match="ConnectTimeoutError"):
+            handler(asked(), Context(seconds=100))
+    handler(asked(), Context())
+    assert content() == expected
+
+
+def test_a_message_that_cannot_be_hidden_is_worked_on(query, monkeypatch, caplog):
+    def down(**_):
+        raise ConnectTimeoutError(endpoint_url="sqs")
+
+    monkeypatch.setattr(aws.client("sqs"), "change_message_visibility", down)
+    assert handler(records(asked()), Context()) == {"batchItemFailures": []}
+    assert jobs.load("job-1").state == "done"
+    assert "cannot hide the message" in caplog.text
+
+
+def test_logs_hold_no_address_nor_all_of_a_value(query, caplog):
+    query("since", "SELECT id FROM people WHERE born = %(day)s", 'parameters = {day = "date"}')
+    for number, day in enumerate(("hanako@example.com", "x" * 50_000, "y@" * 20_000)):
+        more = {"query": "since", "parameters": {"day": day}, "job_id": f"job-{number}"}
+        handler(records(asked(**more)), Context())
+        assert jobs.load(f"job-{number}").reason["code"] == "parameter"
+    reasons = [one.reason for one in caplog.records if one.message == "refused"]
+    assert len(reasons) == 3
+    assert "@" not in "".join(reasons)
+    assert max(map(len, reasons)) < 300
 
 
 def test_a_part_that_is_another_than_was_sent_begins_the_file_anew(query, expected, monkeypatch):

@@ -80,6 +80,7 @@ def test_a_good_event():
             {"service": "x" * 3, "items": ["y" * 500]},
             "items: got ['yyyy",
         ),
+        ({"z" * 500: 1}, "unknown field: zzzz"),
     ],
 )
 def test_a_bad_event_is_one_error_that_names_the_field(event, message):

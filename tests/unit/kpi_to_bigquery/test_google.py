@@ -164,10 +164,11 @@ def test_a_key_that_is_wrong_is_named(answers, key, value):
     [
         (0, 401, {"error": "unauthorized_client", "error_description": "Rejected."}, "Rejected."),
         (0, 400, "what?", "HTTP 400 what\\?"),
-        (0, 200, {"token": "?"}, "HTTP 200"),
+        (0, 200, {"token": "?"}, "HTTP 200\\): there is no access_token in the answer"),
+        (1, 200, {"accessToken": "secret"}, "there is no expireTime in the answer"),
         (1, 403, {"error": {"code": 403, "message": "Permission denied."}}, "Permission denied."),
     ],
-    ids=["condition", "no JSON", "no token", "not bound"],
+    ids=["condition", "no JSON", "no token", "no end", "not bound"],
 )
 def test_a_refusal_names_the_role_and_what_to_do(monkeypatch, step, status, body, words):
     arn = "arn:aws:sts::111122223333:assumed-role/prod-s3_to_bigquery"
@@ -192,6 +193,7 @@ def test_a_refusal_names_the_role_and_what_to_do(monkeypatch, step, status, body
         EMAIL,
     ):
         assert part in str(error.value)
+    assert "secret" not in str(error.value)
 
 
 def test_google_is_asked_again_where_it_fails(answers):
