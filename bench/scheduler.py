@@ -70,8 +70,9 @@ def timed(event: dict[str, Any]) -> tuple[dict[str, Any], Counter[str], float]:
 
 def run(_: Stack) -> list[tuple[str, str]]:
     sys.path.insert(0, str(build.FUNCTIONS))
+    from bench.hours_asleep import asleep  # noqa: PLC0415
     from common import aws  # noqa: PLC0415
-    from env_scheduler.schedules import Schedule, asleep  # noqa: PLC0415
+    from env_scheduler.schedules import Schedule  # noqa: PLC0415
 
     rows = []
     for count in COUNTS:

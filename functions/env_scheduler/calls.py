@@ -44,20 +44,20 @@ THROTTLING = (
 # The role, or the key, and nothing in the batch. EC2's UnauthorizedOperation is not among them: the
 # policy looks at each item's tags.
 FORBIDDEN = ("AuthFailure", "AccessDenied", "ExpiredToken")
-# Somebody, or AWS, was at it between the listing and the act.
-RACES = (
-    "IncorrectInstanceState",
-    "InvalidDBInstanceState",
-    "InvalidDBInstanceStateFault",
-    "InvalidDBClusterStateFault",
-)
+
+
+class Busy(Exception):
+    """Somebody, or AWS, was at a resource between the listing and the act."""
 
 
 def passes(error: Exception) -> bool:
     """Tell whether another try, later, may go well: no capacity, throttling, no network."""
-    return aws.has_code(error, *CAPACITY, *THROTTLING) or (
-        isinstance(error, BotoCoreError) and not isinstance(error, ClientError)
-    )
+    return aws.has_code(error, *CAPACITY, *THROTTLING) or isinstance(error, BotoCoreError)
+
+
+def aws_is_at_it(error: Exception) -> bool:
+    """Tell whether a resource is on its way to another state: the next run looks again."""
+    return isinstance(error, Busy) or aws.has_code(error, "IncorrectInstanceState")
 
 
 def about_items(error: Exception) -> bool:
@@ -72,7 +72,7 @@ def one_by_one(items: Sequence[Resource], act: Callable[[Resource], object]) -> 
         caught: Exception | None = None
         try:
             act(item)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, Busy) as error:
             caught = error
         return caught
 

@@ -28,6 +28,8 @@ State = Literal["on", "off", "half", "between", "odd"]
 Deed = Literal["suspend", "start", "note", "leave", "skip", "wait"]
 
 LAST_HOUR = timedelta(hours=1)
+# AWS counts from the end of a stop, which takes some minutes.
+AWAKE_BY = marks.LONGEST_SLEEP + timedelta(hours=1)
 
 
 class Owner(NamedTuple):
@@ -88,7 +90,8 @@ def decide(resource: Resource, order: Order, now: datetime, *, restarted: bool =
         deed, reason = _suspend(resource, order, mark, now, restarted=restarted)
     else:
         deed, reason = _start(resource, order, mark)
-    what: dict[Deed, What] = {"suspend": "suspended", "start": "started", "note": "woken"}
+    found: What = "woken" if order.action == "suspend" else "suspended"
+    what: dict[Deed, What] = {"suspend": "suspended", "start": "started", "note": found}
     if deed not in what:
         return Step(resource, deed, reason)
     time = now if deed == "note" else order.time
@@ -97,11 +100,15 @@ def decide(resource: Resource, order: Order, now: datetime, *, restarted: bool =
 
 def suspicious(resource: Resource, order: Order) -> datetime | None:
     """Return since when AWS may have started a database by itself; None where it has not."""
+    awake = order.action == "suspend" and resource.state == "on" and not resource.obstacle
+    return _asleep_since(resource) if awake else None
+
+
+def _asleep_since(resource: Resource) -> datetime | None:
+    """Return since when a database sleeps, by its mark."""
     mark = marks.read(resource.tags)
-    awake = resource.state == "on" and not resource.obstacle and resource.kind.startswith("rds")
-    if not (awake and order.action == "suspend" and mark and mark.what == "suspended"):
-        return None
-    return mark.since or mark.time
+    asleep = mark and mark.what == "suspended" and resource.kind.startswith("rds")
+    return (mark.since or mark.time) if mark and asleep else None
 
 
 def _held(resource: Resource, order: Order, now: datetime) -> tuple[Deed, str] | None:
@@ -134,11 +141,15 @@ def kept_until(resource: Resource) -> datetime | None:
 def _as_it_should_be(resource: Resource, order: Order, mark: Mark | None, now: datetime) -> Step:
     what: What = "suspended" if order.action == "suspend" else "started"
     known = mark and mark.what == what and (order.by_hand or mark.time >= order.time)
-    if known:
+    began = _asleep_since(resource)
+    # AWS started it meanwhile, and the stop after that could not be marked.
+    restopped = began and now - began >= AWAKE_BY
+    if known and not restopped:
         return Step(resource, "leave", f"is {resource.state} already")
     # Otherwise what a person does with it later would look like what was left from before.
-    following = marks.confirmed(mark, what, order.time, now, order.zone)
-    return Step(resource, "note", f"is {resource.state} already", following)
+    following = marks.following if restopped else marks.confirmed
+    new = following(mark, what, order.time, now, order.zone)
+    return Step(resource, "note", f"is {resource.state} already", new)
 
 
 def _suspend(
@@ -189,10 +200,12 @@ def _start(resource: Resource, order: Order, mark: Mark | None) -> tuple[Deed, s
         return "skip", f"its size is not known: give it the tag {marks.SIZE}, or start it by hand"
     if order.by_hand:
         return "start", "by hand"
+    off = resource.state == "off"
+    if mark is None and off:
+        return "note", "is new to the schedule: stays off until the next start"
     if mark and mark.time >= order.time:
-        if resource.state == "half":
-            return "leave", "was changed by hand: stays so until the next boundary"
-        return "leave", "was stopped by hand: stays off until the next boundary"
-    if resource.state == "half":
-        return "start", "was started in part"
-    return "start", f"should be on since {order.time.astimezone(order.zone):%Y-%m-%d %H:%M %Z}"
+        how = "stopped by hand: stays off" if off else "changed by hand: stays so"
+        return "leave", f"was {how} until the next boundary"
+    if off:
+        return "start", f"should be on since {order.time.astimezone(order.zone):%Y-%m-%d %H:%M %Z}"
+    return "start", "was started in part"

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Literal
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from common import aws, failures, logs, parameters
 from common.events import parse, require
+from common.parameters import ParameterError
 from common.slack import Slack, SlackError
 from env_scheduler import run, schedules, status, words
 from env_scheduler.decisions import ORDER, START, Kind, Order
@@ -225,8 +228,10 @@ def _act(request: Event, deadline: float) -> dict[str, Any]:
 
 def _result(request: Event, tally: Tally) -> dict[str, Any]:
     result = tally.summary()
-    result["changed"] += request.changed_before
-    result["unchanged"] = max(0, result["unchanged"] - request.changed_before)
+    left = request.changed_before
+    result["changed"] += left
+    for state in ("unchanged", "pending"):  # where an earlier try's are by now
+        result[state], left = max(0, result[state] - left), max(0, left - result[state])
     return result | ({"planned": tally.due, "plan": tally.plan} if request.dry_run else {})
 
 
@@ -260,10 +265,10 @@ def _summary(request: Event, deadline: float) -> dict[str, Any]:
     posted = bool(request.channel and news and not request.dry_run)
     if posted:
         path = parameters.path(request.environment, request.path_to_parameter)
-        token = parameters.read(path, {"SLACK_BOT_TOKEN"})["SLACK_BOT_TOKEN"]
         try:
+            token = parameters.read(path, {"SLACK_BOT_TOKEN"})["SLACK_BOT_TOKEN"]
             Slack(token, deadline=deadline - 2).post(str(request.channel), text)
-        except SlackError as error:
+        except (ClientError, BotoCoreError, ParameterError, SlackError) as error:
             log.exception("could not post the summary")
             failed, posted = failed + 1, False
             text = words.unposted(text, str(error), request.language)

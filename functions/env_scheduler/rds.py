@@ -21,6 +21,7 @@ PAGE = 100
 # What RDS-EVENT-0153 (clusters) and -0154 (instances) say; an event comes without its number.
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Events.Messages.html
 BY_ITSELF = "maximum allowed time being stopped"
+_RACES = ("InvalidDBInstanceState", "InvalidDBInstanceStateFault", "InvalidDBClusterStateFault")
 EVENTS_KEPT = timedelta(days=14)
 _STATES: dict[str, State] = {"available": "on", "stopped": "off"}
 # A person has to look at these; every other state passes.
@@ -68,7 +69,7 @@ class Databases:
             )
 
         culprits = calls.one_by_one(resources, act)
-        return [(each, error) for each, error in culprits if not aws.has_code(error, *calls.RACES)]
+        return [(each, error) for each, error in culprits if not aws.has_code(error, *_RACES)]
 
     def restarts(self, since: datetime, now: datetime) -> dict[str, datetime]:
         """Return which databases AWS has started by itself after 7 days, and when last."""
@@ -98,8 +99,14 @@ class Databases:
                 call(**{f"{self.noun}Identifier": database.name})
             except ClientError as error:
                 # Somebody was quicker, or RDS is at something: only a look can tell.
-                if not aws.has_code(error, *calls.RACES) or self._state(database) not in done:
+                if not aws.has_code(error, *_RACES):
                     raise
+                state = self._state(database)
+                if state in done:
+                    return
+                if state == database.said:
+                    raise
+                raise calls.Busy(state) from error
 
         return calls.one_by_one(resources, act)
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import aws
 from env_scheduler import auto_scaling, calls, decisions, ec2, ecs, marks, rds
 from env_scheduler.calls import Culprits
 from env_scheduler.decisions import Deed, Kind, Order, Owner, Resource, Step
@@ -66,7 +65,10 @@ EVERYTHING = How()
 
 @dataclass
 class Tally:
-    """What became of one kind. `retry`: what may go well later; `failed` holds both."""
+    """What became of one kind. `retry`: what may go well later; `failed` holds both.
+
+    `pending`: what AWS is at.
+    """
 
     kind: Kind
     changed: int = 0
@@ -256,12 +258,11 @@ def act(steps: Sequence[Step], tally: Tally) -> None:
         if deed != "note":
             culprits = _tried(getattr(SERVICES[tally.kind], deed), resources)
             for each, error in culprits:
-                if aws_is_at_it(error):
+                if calls.aws_is_at_it(error):
                     tally.pending += 1
                 else:
                     tally.fail(each.name, error, again=calls.passes(error))
             tally.changed += len(resources) - len(culprits)
-            tally.pending += len(resources) - len(culprits)
             log.info("%s", deed, extra={"kind": tally.kind, "names": [*mine]})
         undone = {each.name for each, _ in culprits}
         remember([step for name, step in mine.items() if name not in undone], tally)
@@ -276,11 +277,6 @@ def remember(steps: Sequence[Step], tally: Tally) -> None:
         service = SERVICES[tally.kind]
         for each, error in _tried(partial(service.mark, value=value), resources):
             tally.fail(each.name, f"its mark: {error}", again=calls.passes(error))
-
-
-def aws_is_at_it(error: Exception) -> bool:
-    """Tell whether EC2 is on its way to another state: the next run looks again."""
-    return aws.has_code(error, "IncorrectInstanceState")
 
 
 def _tried(call: Callable[[Sequence[Resource]], Culprits], some: Sequence[Resource]) -> Culprits:

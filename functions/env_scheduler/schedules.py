@@ -93,7 +93,12 @@ def latest(schedule: Schedule, now: datetime) -> Boundary:
     around = now.astimezone(schedule.zone).date()
     # A week holds a stop, and one that crosses midnight is a day later than its date.
     found = boundaries(schedule, around - timedelta(days=9), around)
-    return max(boundary for boundary in found if boundary.at <= now)
+    return max((boundary for boundary in found if boundary.at <= now), key=by_time)
+
+
+def by_time(boundary: Boundary) -> tuple[datetime, bool]:
+    """Return the key to sort by; where a change of clocks makes both one moment, the start wins."""
+    return boundary.at, boundary.action == "start"
 
 
 def upcoming(schedule: Schedule, now: datetime) -> Boundary:
@@ -132,26 +137,6 @@ def held_back(schedule: Schedule, now: datetime) -> str | None:
         if reason and latest(schedule, now).at <= _moment(schedule, day, schedule.start) <= now:
             return f"{reason}: no start"
     return None
-
-
-def asleep(schedule: Schedule, start: datetime, end: datetime) -> float:
-    """Return the hours between two times in which the schedule wants its environment asleep.
-
-    For a schedule that only stops: as if people woke it at 9 on each of its days that is no day
-    off, which is what most do.
-    """
-    shown = schedule
-    if schedule.start is None:
-        wake = "09:00" if schedule.stop != "09:00" else "08:45"
-        shown = Schedule(**{**vars(schedule), "start": wake})
-    first, last = (moment.astimezone(shown.zone).date() for moment in (start, end))
-    marks = sorted(boundaries(shown, first - timedelta(days=2), last))
-    inside = [boundary for boundary in marks if start < boundary.at < end]
-    steps = [Boundary(start, latest(shown, start).action), *inside]
-    ends = [step.at for step in steps[1:]] + [end]
-    spans = zip(steps, ends, strict=True)
-    spent = sum(((to - step.at) for step, to in spans if step.action == "suspend"), timedelta())
-    return spent / timedelta(hours=1)
 
 
 def _moment(schedule: Schedule, day: date, clock: str) -> datetime:

@@ -109,6 +109,7 @@ def summary(
             (words.planned[action], one.get("planned", 0)),
             (words.changed[action], one["changed"]),
             (words.unchanged, one["unchanged"]),
+            (words.pending, one["pending"]),
         ]
         said = [form.format(n=number) for form, number in counted if number]
         if said:

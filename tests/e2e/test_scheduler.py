@@ -10,6 +10,7 @@ import pytest
 from tests.support import until
 
 pytestmark = pytest.mark.usefixtures("quiet", "no_faults")
+ATTEMPTS = 4  # of a call, by a function
 MACHINES = {"myapp-web-1", "myapp-web-2"}
 ASLEEP = {
     **dict.fromkeys(MACHINES, "stopped"),
@@ -202,6 +203,25 @@ def test_one_kind_fails_and_the_others_have_their_turn(estate):
     assert ended["status"] == "FAILED"
     assert "EC2" in ended["cause"]
     assert estate.state() == ASLEEP | dict.fromkeys(MACHINES, "running")
+    assert estate.run(action="start")["status"] == "SUCCEEDED"
+    assert estate.state() == AWAKE
+
+
+def test_what_aws_throttles_has_its_next_turn_after_all_the_others(estate):
+    estate.laptop.fault(service="application-autoscaling", status=429, times=ATTEMPTS)
+    ended = estate.run(action="suspend")
+    assert ended["status"] == "SUCCEEDED", ended
+    assert estate.state() == ASLEEP
+    pages = estate.laptop.aws("stepfunctions").get_paginator("get_execution_history")
+    happened = [
+        event["type"]
+        for page in pages.paginate(executionArn=ended["executionArn"])
+        for event in page["events"]
+    ]
+    # The plan and five kinds; then the first of them again, and the summary.
+    pause = happened.index("WaitStateEntered")
+    calls = [part.count("TaskScheduled") for part in (happened[:pause], happened[pause:])]
+    assert calls == [1 + 5, 1 + 1]
     assert estate.run(action="start")["status"] == "SUCCEEDED"
     assert estate.state() == AWAKE
 

@@ -74,8 +74,9 @@ def test_when_it_should_be_off(state, mark, deed, reason):
 @pytest.mark.parametrize(
     ("state", "mark", "deed", "reason"),
     [
-        ("off", None, "start", "should be on since 2026-11-25 21:00 JST"),
-        ("off", f"suspended {stamp(BEFORE)}", "start", "should be on"),
+        ("off", None, "note", "is new to the schedule: stays off until the next start"),
+        ("off", "nonsense", "note", "is new to the schedule"),
+        ("off", f"suspended {stamp(BEFORE)}", "start", "should be on since 2026-11-25 21:00 JST"),
         ("off", f"started {stamp(BEFORE)}", "start", "should be on"),
         ("off", f"started {stamp(STOP)}", "leave", "was stopped by hand"),
         ("off", f"suspended {stamp(NOW)}", "leave", "was stopped by hand"),  # by our own hand
@@ -136,7 +137,8 @@ def test_room_without_tasks_is_nobodys_work():
 
 
 def test_the_tag_keeps_nothing_from_being_started_or_noted():
-    assert decide(resource("off", None, "tomorrow"), order("start"), NOW).deed == "start"
+    asleep = resource("off", f"suspended {stamp(BEFORE)}", "tomorrow")
+    assert decide(asleep, order("start"), NOW).deed == "start"
     assert decide(resource("off", None, "tomorrow"), order("suspend"), NOW).deed == "note"
 
 
@@ -192,6 +194,27 @@ def test_databases_that_aws_started_again(kind, days, restarted, deed):
         assert step.mark.since == NOW
 
 
+@pytest.mark.parametrize(
+    ("kind", "slept", "time", "known"),
+    [
+        ("rds_instances", timedelta(days=7), STOP, True),  # AWS starts it in some minutes
+        ("rds_instances", timedelta(days=7, hours=1), STOP, False),
+        ("rds_instances", timedelta(days=7, hours=1), BEFORE, False),
+        ("rds_clusters", timedelta(days=30), STOP, False),
+        ("ec2_instances", timedelta(days=30), STOP, True),
+    ],
+)
+def test_no_database_sleeps_for_longer_than_aws_lets_it(kind, slept, time, known):
+    """AWS started it, it was stopped again, and no mark could be written."""
+    mark = f"suspended {stamp(time)} since {stamp(NOW - slept)}"
+    step = decide(resource("off", mark, kind=kind), order("suspend"), NOW)
+    assert step.deed == ("leave" if known else "note")
+    if step.mark:
+        assert (step.mark.time, step.mark.since) == (STOP, NOW)
+        later = resource("on", str(step.mark), kind=kind)
+        assert "by hand" in decide(later, order("suspend"), NOW + timedelta(hours=1)).reason
+
+
 def test_only_what_may_be_aws_own_doing_is_suspicious():
     mark = f"suspended {stamp(BEFORE)} since {stamp(BEFORE - timedelta(days=3))}"
     asleep = resource("on", mark, kind="rds_instances")
@@ -236,6 +259,17 @@ def test_a_day_of_stop_only_with_a_person():
         assert deed == "leave"
     deed, awake = settle(awake, "suspend", second + timedelta(days=1), second + timedelta(days=1))
     assert deed == "suspend"
+
+
+def test_what_joins_the_schedule_stopped_wakes_at_the_next_start():
+    day = timedelta(days=1)
+    quarter = timedelta(minutes=15)
+    deed, it = settle(resource("off"), "start", STOP, STOP + 6 * quarter)
+    assert (deed, it.state) == ("note", "off")
+    deed, it = settle(it, "start", STOP, STOP + 7 * quarter)
+    assert deed == "leave"
+    deed, it = settle(it, "start", STOP + day, STOP + day)
+    assert (deed, it.state) == ("start", "on")
 
 
 def test_a_missed_evening_is_caught_up_in_the_night():

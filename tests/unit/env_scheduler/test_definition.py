@@ -102,6 +102,9 @@ def test_kinds_take_turns_and_none_keeps_another_from_its() -> None:
     assert catch["ErrorEquals"] == ["States.ALL"]
     # What is told of it is no count, so the summary takes it for a failure.
     assert catch["Output"].keys() == {"kind", "changed", "error"}
+    # A pause inside would hold up the kinds behind.
+    inside = {state["Type"] for state in kinds["ItemProcessor"]["States"].values()}
+    assert inside == {"Task", "Succeed"}
 
 
 def test_it_waits_for_capacity_longer_each_time_but_not_for_ever() -> None:
@@ -115,8 +118,8 @@ def test_it_waits_for_capacity_longer_each_time_but_not_for_ever() -> None:
     pauses = [int(first[1]) * 2 ** (number - 1) for number in range(1, int(rounds[1]) + 1)]
     assert pauses == [60, 120, 240, 480, 960]
     # All kinds without capacity, each call at its longest: it still ends by itself.
-    longest = sum(pauses) + (len(pauses) + 1) * STATES["Act"]["TimeoutSeconds"]
-    assert len(ORDER["start"]) * longest < DEFINITION["TimeoutSeconds"]
+    turns = (len(pauses) + 1) * len(ORDER["start"])
+    assert sum(pauses) + turns * STATES["Act"]["TimeoutSeconds"] < DEFINITION["TimeoutSeconds"]
 
 
 @pytest.mark.parametrize("order", [{"action": "suspend"}, {"action": "start", "tag": "x"}])

@@ -14,7 +14,6 @@ from moto.autoscaling.models import autoscaling_backends
 from common import aws
 from common.events import InvalidEvent
 from common.failures import RunFailed
-from common.parameters import ParameterError
 from env_scheduler import auto_scaling, ec2, ecs, rds
 from env_scheduler.handler import handler
 
@@ -79,7 +78,6 @@ def test_to_sleep_again_and_awake(full, at, context):
     woken = handler({"action": "start"}, context)
     assert [one["kind"] for one in woken["kinds"]] == [*KINDS]
     assert sizes(full) == AWAKE
-    assert kinds(woken)["rds_instances"]["pending"] == 1
     assert kinds(woken)["ec2_instances"]["hours"] == 36  # 3 machines, 12 hours
     assert handler({"action": "start"}, context)["kinds"][0]["changed"] == 0
 
@@ -125,7 +123,8 @@ def test_one_bad_machine_keeps_no_other_awake(estate, at, context, calls, code):
     assert {i for i, state in states.items() if state == "running"} == {machines[17]}
 
 
-def test_no_capacity_is_to_be_tried_again(estate, at, context, calls):
+@pytest.mark.parametrize("state", ["on", "between"])
+def test_no_capacity_is_to_be_tried_again(estate, at, context, calls, monkeypatch, state):
     machines = estate.machines(3)
     handler({"action": "suspend"}, context)
     calls.refuse("StartInstances", "InsufficientInstanceCapacity", machines[1])
@@ -134,8 +133,10 @@ def test_no_capacity_is_to_be_tried_again(estate, at, context, calls):
     assert (answer["changed"], answer["failures"], answer["retry"]) == (2, 0, 1)
     assert "InsufficientInstanceCapacity" in answer["failed"][0]["reason"]
     calls.forgive()
+    monkeypatch.setitem(ec2._STATES, "running", state)  # what the first try started
     answer = handler(event | {"changed_before": 2}, context)
     assert (answer["changed"], answer["unchanged"], answer["retry"]) == (3, 0, 0)
+    assert answer["pending"] == 0
 
 
 def test_throttling_is_to_be_tried_again_and_not_halved(estate, at, context, calls):
@@ -167,6 +168,26 @@ def test_a_stop_that_somebody_did_meanwhile_is_no_error(estate, at, context, cal
     answer = handler({"action": "suspend", "kind": "rds_instances"}, context)
     assert (answer["changed"], answer["failures"]) == (1, 0)
     assert estate.databases() == {"db": "stopped"}
+
+
+@pytest.mark.parametrize(
+    ("state", "pending", "failures"), [("backing-up", 1, 0), ("available", 0, 1)]
+)
+def test_a_database_that_aws_is_at_is_no_failure(
+    estate, at, context, calls, monkeypatch, state, pending, failures
+):
+    estate.database()
+    calls.refuse("StopDBInstance", "InvalidDBInstanceState")
+    monkeypatch.setattr(rds.Databases, "_state", lambda *_: state)
+    answer = handler({"action": "suspend", "kind": "rds_instances"} | DATA, context)
+    assert (answer["changed"], answer["pending"], answer["failures"]) == (0, pending, failures)
+
+
+def test_a_machine_that_aws_is_at_is_no_failure(estate, at, context, calls):
+    estate.machines(1)
+    calls.refuse("StopInstances", "IncorrectInstanceState")
+    answer = handler({"action": "suspend", "kind": "ec2_instances"} | DATA, context)
+    assert (answer["changed"], answer["pending"], answer["failures"]) == (0, 1, 0)
 
 
 def test_named_targets(full, at, context):
@@ -569,7 +590,7 @@ def test_plan_names_the_kinds_in_order(at, context):
 
 
 RESULT = {
-    "kind": "ec2_instances", "changed": 2, "unchanged": 0, "pending": 2, "skips": 0, "skipped": [],
+    "kind": "ec2_instances", "changed": 2, "unchanged": 0, "pending": 0, "skips": 0, "skipped": [],
     "failures": 0, "failed": [], "retry": 0, "hours": 24,
 }  # fmt: skip
 SUMMARY = {"action": "summary", "of": "suspend", "language": "en", "schedule": STOP_ONLY}
@@ -630,9 +651,19 @@ def test_nothing_is_posted_without_a_channel_or_news(fields, context):
     assert answer["posted"] is False
 
 
-def test_a_token_that_is_missing_is_said(moto, context):
-    with pytest.raises(ParameterError, match="SLACK_BOT_TOKEN"):
-        handler(SUMMARY | {"results": [RESULT], "channel": "C0123456789"}, context)
+def test_a_token_that_is_missing_is_said_with_what_failed(moto, context):
+    answer = handler(SUMMARY | {"results": [FAILED], "channel": "C0123456789"}, context)
+    assert (answer["failures"], answer["posted"]) == (2, False)
+    assert "failed `i-1` no" in answer["text"]
+    assert re.search("Slack: failed SSM parameter .*SLACK_BOT_TOKEN does not exist", answer["text"])
+
+
+def test_a_token_that_aws_is_too_busy_to_tell_is_said_with_what_failed(estate, calls, context):
+    calls.refuse("GetParameter", "ThrottlingException")
+    answer = handler(SUMMARY | {"results": [FAILED], "channel": "C0123456789"}, context)
+    assert (answer["failures"], answer["posted"]) == (2, False)
+    assert "failed `i-1` no" in answer["text"]
+    assert "ThrottlingException" in answer["text"]
 
 
 def test_small_pages_are_followed_to_the_end(estate, at, context, calls, monkeypatch):

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.hours_asleep import asleep
 from common.events import InvalidEvent, parse
 from env_scheduler.schedules import (
     DAYS,
     Schedule,
-    asleep,
     boundaries,
     day_off,
     held_back,
@@ -70,6 +70,16 @@ def test_where_the_clocks_change(zone, day, clocks, expected):
     shown = schedule(timezone=zone, holidays=False, start=start, stop=stop, days=list(DAYS))
     found = boundaries(shown, date.fromisoformat(day), date.fromisoformat(day))
     assert [f"{b.at:%H:%M} {b.action}" for b in found] == expected
+
+
+@pytest.mark.parametrize("hour", [7, 15])
+def test_a_stop_and_a_start_that_a_change_of_clocks_makes_one_leave_it_awake(hour):
+    # Both are at 03:00 in summer time: the night between them has no length.
+    shown = schedule(
+        timezone="America/New_York", holidays=False, start="03:00", stop="02:00", days=list(DAYS)
+    )
+    found = latest(shown, datetime(2026, 3, 8, hour, tzinfo=UTC))
+    assert (found.at, found.action) == (datetime(2026, 3, 8, 7, tzinfo=UTC), "start")
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@ import pytest
 from env_scheduler import words
 
 GOOD = {
-    "kind": "ec2_instances", "changed": 12, "unchanged": 3, "pending": 0, "skips": 0,
+    "kind": "ec2_instances", "changed": 12, "unchanged": 3, "pending": 2, "skips": 0,
     "skipped": [], "failures": 0, "failed": [], "retry": 0, "hours": 1000.0,
 }  # fmt: skip
 BAD = GOOD | {
-    "kind": "rds_instances", "changed": 0, "unchanged": 0, "failures": 22, "retry": 1, "skips": 1,
+    "kind": "rds_instances", "changed": 0, "unchanged": 0, "pending": 0, "failures": 22,
+    "retry": 1, "skips": 1,
     "skipped": [{"name": "db-2", "reason": "is a read replica of db-1"}], "hours": 234.0,
     "failed": [{"name": "db <1>", "reason": "An error\nof AWS & co"}],
 }  # fmt: skip
@@ -21,7 +22,7 @@ CAUGHT = {"kind": "ecs_services", "error": {"Error": "States.Timeout", "Cause": 
             "en",
             [
                 "*Environments went to sleep* (office-hours)",
-                "• EC2 instances: 12 went to sleep, 3 unchanged",
+                "• EC2 instances: 12 went to sleep, 3 unchanged, 2 on the way",
                 "• RDS instances: failed `db &lt;1&gt;` An error of AWS &amp; co",
                 "• RDS instances: failed 22 more",
                 "• RDS instances: skipped `db-2` is a read replica of db-1",
@@ -33,7 +34,7 @@ CAUGHT = {"kind": "ecs_services", "error": {"Error": "States.Timeout", "Cause": 
             "ja",
             [
                 "*環境を停止しました* (office-hours)",
-                "• EC2 インスタンス: 12 件を停止, 変更なし 3 件",
+                "• EC2 インスタンス: 12 件を停止, 変更なし 3 件, 処理中 2 件",
                 "• RDS インスタンス: 失敗 `db &lt;1&gt;` An error of AWS &amp; co",
                 "• RDS インスタンス: 失敗 ほか 22 件",
                 "• RDS インスタンス: 対象外 `db-2` is a read replica of db-1",
@@ -49,7 +50,7 @@ def test_the_summary(language, expected):
 
 
 def test_a_dry_run_has_a_title_of_its_own():
-    planned = GOOD | {"changed": 0, "planned": 12, "hours": 0}
+    planned = GOOD | {"changed": 0, "pending": 0, "planned": 12, "hours": 0}
     text = words.summary("start", [planned], "ja", dry_run=True)
     assert text.splitlines() == [
         "*環境の起動の予行です (何も変更していません)*",
