@@ -10,7 +10,13 @@ from tenacity.wait import wait_exponential_jitter
 from urllib3.exceptions import NewConnectionError
 
 _BUSY = requests.codes.too_many_requests
-_FAILING = (500, 502, 503, 504)
+_FAILING = requests.codes.server_error  # and whatever is above, of proxies too
+_BROKEN = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +67,9 @@ class Http:
             response = self._session.request(
                 method, url, timeout=(3, left), allow_redirects=False, **fields
             )
-        except (requests.ConnectionError, requests.Timeout) as error:
+        except _BROKEN as error:
             raise Unavailable(f"{what}: {_reason(error)}", unheard=_unheard(error)) from error
-        if response.status_code == _BUSY or response.status_code in _FAILING:
+        if response.status_code == _BUSY or response.status_code >= _FAILING:
             raise Unavailable(
                 f"{what}: {words(response)}",
                 unheard=response.status_code == _BUSY,

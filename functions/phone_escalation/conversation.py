@@ -46,7 +46,7 @@ def reply(rotation: Rotation, heard: Heard, now: int) -> tuple[Rotation, Reply]:
     """
     number, sid, telling, digits = heard.number, heard.sid, heard.telling, heard.digits
     attempt = rotation.attempt(number)
-    if attempt is None or attempt.sid not in (None, sid):
+    if attempt is None or not attempt.takes(sid):
         return rotation, Reply("nothing")
     if rotation.state == "acknowledged":
         mine = rotation.acknowledged_by == number

@@ -63,10 +63,6 @@ class _Hand:
         self._session = session
         left = context.get_remaining_time_in_millis() / 1000 - 3
         self._deadline = monotonic() + min(left, SPOKEN)
-        names = {"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"}
-        if session.slack_channel:
-            names.add("SLACK_BOT_TOKEN")
-        self._settings = parameters.remembered(parameters.path(None, None), names)
 
     def act(self, action: Action) -> None:
         if action.deed == "report":
@@ -88,7 +84,7 @@ class _Hand:
 
     @property
     def _twilio(self) -> Twilio:
-        sid, token = self._settings["TWILIO_ACCOUNT_SID"], self._settings["TWILIO_AUTH_TOKEN"]
+        sid, token = _settings("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
         return Twilio(sid, token, deadline=self._deadline)
 
     def _change(self, step: Step) -> tuple[Session, Session] | None:
@@ -152,7 +148,7 @@ class _Hand:
         if found is None:
             return False
         sid, status = found
-        self._change(lambda run, now: rotation.status(run, attempt.number, sid, status, now))
+        self._change(lambda run, now: rotation.found(run, attempt.number, sid, status, now))
         return True
 
     def _look_up(self, attempt: Attempt) -> None:
@@ -168,7 +164,9 @@ class _Hand:
         if status == "queued":
             # Twilio makes one call a second, unless it is asked to make more.
             self._change(lambda run, now: rotation.queued(run, attempt.number, now))
-        told = self._change(lambda run, now: rotation.status(run, attempt.number, sid, status, now))
+        # What still rings has had its time: only a webhook says that it begins to.
+        said = "" if status == "ringing" else status
+        told = self._change(lambda run, now: rotation.found(run, attempt.number, sid, said, now))
         still = told and rotation.todo(told[1].rotation, int(time.time()))
         if still and Action("check", attempt.number) in still:
             self._twilio.hang_up(sid)
@@ -186,17 +184,35 @@ class _Hand:
             return
         session = claimed[1]
         run = session.rotation
-        log.error(
-            "nobody acknowledged",
-            extra={
-                "group": session.group_id,
-                "alert": session.message_id,
-                "attempts": len(run.attempts),
-            },
-        )
+        if run.reports == 1:
+            log.error(
+                "nobody acknowledged",
+                extra={
+                    "group": session.group_id,
+                    "alert": session.message_id,
+                    "attempts": len(run.attempts),
+                },
+            )
+        try:
+            if not run.counted:
+                self._count(session)
+        except Exception:
+            if not session.slack_channel:
+                raise
+            log.exception("not counted", extra={"group": session.group_id})
+        if session.slack_channel:
+            zone = ZoneInfo(os.environ["TIMEZONE"])
+            (token,) = _settings("SLACK_BOT_TOKEN")
+            slack = Slack(token, deadline=self._deadline)
+            slack.post(session.slack_channel, words.exhausted(session, zone))
+        self._change(lambda run, _: rotation.reported(run))
+
+    def _count(self, session: Session) -> None:
         datum = {
             "MetricName": "PhoneEscalationExhausted",
-            "Timestamp": datetime.fromtimestamp(run.ended_at or session.started_at, UTC),
+            "Timestamp": datetime.fromtimestamp(
+                session.rotation.ended_at or session.started_at, UTC
+            ),
             "Value": 1,
             "Unit": "Count",
         }
@@ -204,11 +220,12 @@ class _Hand:
         # Without a dimension, too: one alarm is enough for all groups.
         data = [datum, datum | {"Dimensions": group}]
         aws.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data)
-        if session.slack_channel:
-            zone = ZoneInfo(os.environ["TIMEZONE"])
-            slack = Slack(self._settings["SLACK_BOT_TOKEN"], deadline=self._deadline)
-            slack.post(session.slack_channel, words.exhausted(session, zone))
-        self._change(lambda run, _: rotation.reported(run))
+        self._change(lambda run, _: rotation.counted(run))
 
     def _number(self, attempt: int) -> str:
         return self._session.rotation.member_of(attempt).number
+
+
+def _settings(*names: str) -> list[str]:
+    found = parameters.remembered(parameters.path(None, None), names)
+    return [found[name] for name in names]

@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,8 @@ from phone_escalation.roster import Roster
 KEPT = "roster"
 SECONDS = 5
 MOST_ROWS = 5000
+# Rows that ended no longer ago are read, too: they are named where the next ones are missing.
+ENDED = timedelta(days=90)
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ def local(now: int) -> datetime:
 
 
 def read(now: int) -> Roster:
-    """Read all rows that are valid or will be, and keep a copy where they have changed.
+    """Read all rows that are valid, will be or lately were, and keep a copy where they changed.
 
     Where the database cannot be read, return the copy: an escalation is often about just that.
     Raises Unreadable where there is none, and ParameterError.
@@ -64,7 +66,7 @@ def _from_database(settings: mysql.Settings, time: datetime) -> Roster:
             cursor.execute(
                 f"SELECT {', '.join(columns)} FROM {table.name}"  # noqa: S608 (names of ours)
                 " WHERE valid_to IS NULL OR valid_to > %s ORDER BY id",
-                [time],
+                [time - ENDED],
             )
             found[table.name] = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
     return _roster(found)

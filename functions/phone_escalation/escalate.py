@@ -28,7 +28,7 @@ def escalate(roster: Roster, trouble: Trouble, now: int) -> dict[str, Any]:
 
     Returns what the caller is told: `{"token", "state", "joined", "alerts", "status_url"}`. The
     table's stream starts the dialling: that has no way to lose what was written, and this function
-    no way to the internet. Raises NotFound, RosterError or Throttled.
+    no way to the internet. Raises NotFound, RosterError, Throttled, or Contended.
     """
     found = duty(roster, trouble.group_id, trouble.env_type, duties.local(now))
     group = found.group

@@ -81,8 +81,10 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         parse(Check, event)
         # Not the copy: it is the tables that are checked.
         roster = duties.fresh(now)
-        failures.raise_for(problems(roster), tried=sum(1 for _ in roster.keyed()))
-        return {"checked": sum(1 for _ in roster.keyed())}
+        rows = sum(1 for _ in roster.keyed())
+        found = problems(roster, os.environ["ENV_TYPE"], duties.local(now))
+        failures.raise_for(found, tried=rows)
+        return {"checked": rows}
     call = parse(Call, event)
     roster = duties.read(now)
     said = texts(roster, call.messageId, call.variables, duties.local(now))
@@ -112,6 +114,8 @@ def _api(request: Request) -> Answer:
     except store.Throttled as error:
         left = store.HOUR - now % store.HOUR
         raise Refusal(429, str(error), Retry_After=str(left)) from None
+    except store.Contended as error:
+        raise Refusal(503, f"{error}: try again", Retry_After="5") from None
     except duties.Unreadable as error:
         log.warning("refused", extra={"status": 503, "reason": str(error)})
         raise Refusal(503, "the tables cannot be read: try again", Retry_After="60") from None

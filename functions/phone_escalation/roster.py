@@ -7,9 +7,9 @@ one zone, so that next month's rotation can be entered today. Pure.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TypeVar
 
 from common.events import require
@@ -32,6 +32,10 @@ class RosterError(Exception):
     """The tables say nothing, or two things, where one is needed; the message names the rows."""
 
 
+class Nobody(RosterError):
+    """No row is valid where one is needed."""
+
+
 class NotFound(Exception):
     """No such group, or no such message."""
 
@@ -50,7 +54,11 @@ class Row:
 
     def at(self, time: datetime) -> bool:
         """Tell whether the row is valid at a time."""
-        return self.valid_from <= time and (self.valid_to is None or time < self.valid_to)
+        return self.valid_from <= time and not self.ended(time)
+
+    def ended(self, time: datetime) -> bool:
+        """Tell whether the row is valid no more at a time."""
+        return self.valid_to is not None and self.valid_to <= time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +112,7 @@ R = TypeVar("R", bound=Row)
 
 @dataclass(frozen=True)
 class Roster:
-    """All rows that are valid now, or will be."""
+    """All rows that are valid, will be or lately were."""
 
     monitor_group: list[Group] = field(default_factory=list)
     group_member: list[GroupMember] = field(default_factory=list)
@@ -121,6 +129,15 @@ class Roster:
             yield "twilio_message", message, (message.message_id, message.language)
         for env in self.env_info:
             yield "env_info", env, (env.env_type, env.code)
+
+    def after(self, time: datetime) -> "Roster":
+        """Return the rows that have not ended at a time."""
+        return Roster(
+            *(
+                [row for row in getattr(self, table.name) if not row.ended(time)]
+                for table in fields(self)
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -148,7 +165,7 @@ def duty(roster: Roster, group_id: str, env_type: str, time: datetime) -> Duty:
     )
     _refuse_overlaps(roster, mine)
     if not mine:
-        raise RosterError(_nobody("group_member", (group_id,), roster, time))
+        raise Nobody(_nobody("group_member", (group_id,), roster, time))
     members = tuple(Member(row.name, row.phone_number, row.language) for row in mine)
     if env_type != "production":
         numbers = _rehearsal(roster, env_type, time)
@@ -175,7 +192,7 @@ def texts(
         raise NotFound(f"messageId: got {message_id!r}, there is no such message in twilio_message")
     rows = [row for row in known if row.at(time)]
     if not rows:
-        raise RosterError(_nobody("twilio_message", (message_id,), roster, time))
+        raise Nobody(_nobody("twilio_message", (message_id,), roster, time))
     _refuse_overlaps(roster, rows)
     return {row.language: fill(row.text, variables) for row in rows}
 
@@ -195,35 +212,81 @@ def fill(text: str, variables: Sequence[str]) -> str:
     return cut(first + "".join(filled))
 
 
-def problems(roster: Roster) -> dict[str, str]:
-    """Return what is wrong anywhere in the tables, now or in future, by row.
+def problems(roster: Roster, env_type: str, time: datetime) -> dict[str, str]:
+    """Return what is wrong in the tables, at a time or later, by row.
 
-    Empty validity, overlaps, members of no group, numbers that are none, settings out of range.
+    Empty validity, overlaps, members of no group, numbers that are none, settings out of range,
+    texts of one message that take different numbers of variables, and what keeps a group that is
+    valid from being phoned in this environment. No number is named whole: it is a person's.
     """
-    found: dict[str, str] = {}
+    ahead = roster.after(time)
+    found: dict[str, list[str]] = defaultdict(list)
+    for where, said in chain(_faults(ahead), _clashes(ahead), _gaps(roster, env_type, time)):
+        found[where].append(said)
+    return {where: "; ".join(said) for where, said in found.items()}
+
+
+def _faults(roster: Roster) -> Iterable[tuple[str, str]]:
+    """Give what is wrong with one row."""
     for table, row, _ in roster.keyed():
         if row.never():
-            found[f"{table} row {row.id}"] = (
-                f"valid_from {row.valid_from} is not before valid_to {row.valid_to}"
-            )
-    for table, one, other, key in _overlaps(roster):
-        found[f"{table} rows {one.id} and {other.id}"] = f"{_named(key)}: valid at the same time"
+            said = f"valid_from {row.valid_from} is not before valid_to {row.valid_to}"
+            yield f"{table} row {row.id}", said
     for group in roster.monitor_group:
-        found |= {f"monitor_group row {group.id}": said for said in _out_of_range(group)}
+        for said in _out_of_range(group):
+            yield f"monitor_group row {group.id}", said
     groups = {group.group_id for group in roster.monitor_group}
     for member in roster.group_member:
+        where = f"group_member row {member.id}"
         if member.group_id not in groups:
-            found[f"group_member row {member.id}"] = f"there is no group {member.group_id!r}"
+            yield where, f"there is no group {member.group_id!r}"
         if not E164.fullmatch(member.phone_number):
-            found[f"group_member row {member.id}"] = (
-                f"phone_number: got {member.phone_number!r}, takes E.164 such as +819012345678"
-            )
+            yield where, _no_number("phone_number", member.phone_number)
     for env in roster.env_info:
         if env.code.partition("_number")[1] and not E164.fullmatch(env.value):
-            found[f"env_info row {env.id}"] = (
-                f"{env.code}: got {env.value!r}, takes E.164 such as +815012345678"
-            )
-    return found
+            yield f"env_info row {env.id}", _no_number(env.code, env.value)
+
+
+def _clashes(roster: Roster) -> Iterable[tuple[str, str]]:
+    """Give which two rows cannot be valid together."""
+    for table, row, another, key in _overlaps(roster):
+        yield f"{table} rows {row.id} and {another.id}", f"{_named(key)}: valid at the same time"
+    messages: dict[str, list[Message]] = defaultdict(list)
+    for message in roster.twilio_message:
+        messages[message.message_id].append(message)
+    for message_id, rows in messages.items():
+        for one, other in _at_one_time(rows):
+            places = one.text.count(PLACE), other.text.count(PLACE)
+            if places[0] != places[1]:
+                said = f"{message_id}: {places[0]} and {places[1]} {PLACE} in its texts"
+                yield f"twilio_message rows {one.id} and {other.id}", said
+
+
+def _gaps(roster: Roster, env_type: str, time: datetime) -> Iterable[tuple[str, str]]:
+    """Give what a group lacks while it is valid, and from when on."""
+    gaps: dict[str, str] = {}
+    for group_id in dict.fromkeys(group.group_id for group in roster.monitor_group):
+        own = Roster(
+            monitor_group=[row for row in roster.monitor_group if row.group_id == group_id],
+            group_member=[row for row in roster.group_member if row.group_id == group_id],
+            env_info=roster.env_info,
+        )
+        changes = {at for _, row, _ in own.keyed() for at in (row.valid_from, row.valid_to)}
+        for at in sorted({time} | {at for at in changes if at and at > time}):
+            if not any(group.at(at) for group in own.monitor_group):
+                continue
+            try:
+                duty(own, group_id, env_type, at)
+            except Nobody as error:
+                where, _, gap = str(error).partition(": ")
+                gaps.setdefault(where, gap)
+            except RosterError:
+                pass  # two rows, which `_clashes` names
+    return gaps.items()
+
+
+def _no_number(name: str, value: str) -> str:
+    return f"{name}: got …{value[-4:]}, takes E.164 such as +819012345678"
 
 
 def _out_of_range(group: Group) -> Iterable[str]:
@@ -240,7 +303,7 @@ def _only(
     valid = [row for row in rows if keys[id(row)] == key and row.at(time)]
     _refuse_overlaps(roster, valid)
     if not valid:
-        raise RosterError(_nobody(table, key, roster, time))
+        raise Nobody(_nobody(table, key, roster, time))
     return valid[0]
 
 
@@ -255,7 +318,7 @@ def _rehearsal(roster: Roster, env_type: str, time: datetime) -> list[str]:
     )
     _refuse_overlaps(roster, rows)
     if not rows:
-        raise RosterError(_nobody("env_info", (env_type, "rehearsal_number"), roster, time))
+        raise Nobody(_nobody("env_info", (env_type, "rehearsal_number"), roster, time))
     return [row.value for row in rows]
 
 
@@ -264,11 +327,16 @@ def _overlaps(roster: Roster) -> Iterable[tuple[str, Row, Row, tuple[object, ...
     for table, row, key in roster.keyed():
         together[table, key].append(row)
     for (table, key), rows in together.items():
-        rows.sort(key=lambda row: (row.valid_from, row.id))
-        for one, other in combinations(rows, 2):
-            # Of a row that is never valid `problems` says so.
-            if not one.never() and not other.never() and one.at(other.valid_from):
-                yield table, one, other, key
+        for one, other in _at_one_time(rows):
+            yield table, one, other, key
+
+
+def _at_one_time(rows: Iterable[R]) -> Iterable[tuple[R, R]]:
+    """Give each two rows that are valid at one time, the earlier one first."""
+    # Of a row that is never valid `problems` says so.
+    some = (row for row in rows if not row.never())
+    pairs = combinations(sorted(some, key=lambda row: (row.valid_from, row.id)), 2)
+    return (pair for pair in pairs if pair[0].at(pair[1].valid_from))
 
 
 def _refuse_overlaps(roster: Roster, rows: Sequence[Row]) -> None:

@@ -50,7 +50,8 @@ class Attempt:
     """One attempt to reach one member, by `member`, an index. `number` counts from 1.
 
     `due_at` is when somebody should look after it, `again` the second try after busy, `outcome`
-    how it ended and `detail` Twilio's words on that.
+    how it ended and `detail` Twilio's words on that. `guessed`: a look-up found the `sid`, which
+    may be that of another escalation's call to the same phone.
     """
 
     number: int
@@ -60,9 +61,14 @@ class Attempt:
     again: bool = False
     phase: Phase = "due"
     sid: str | None = None
+    guessed: bool = False
     outcome: str | None = None
     detail: str | None = None
     over_at: int | None = None
+
+    def takes(self, sid: str) -> bool:
+        """Tell whether a call's word counts: that of a second call of one attempt does not."""
+        return self.guessed or self.sid in (None, sid)
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Rotation:
     ended_at: int | None = None
     acknowledged_by: int | None = None
     reports: int = 0
+    counted: bool = False
     report_due_at: int | None = None
 
     def attempt(self, number: int) -> Attempt | None:
@@ -125,10 +132,9 @@ def claim(rotation: Rotation, number: int, now: int) -> Rotation:
 def dialled(rotation: Rotation, number: int, sid: str, now: int) -> Rotation:
     """Take note of an attempt's call, as Twilio answered, or as a look-up or a webhook tells."""
     attempt = rotation.attempt(number)
-    if attempt is None or attempt.phase not in ("due", "dialling") or not _is(attempt, sid):
+    if attempt is None or attempt.phase not in ("due", "dialling") or not attempt.takes(sid):
         return rotation
-    ringing = replace(attempt, phase="ringing", sid=sid, due_at=now + rotation.ring_timeout + GRACE)
-    return _put(rotation, _withdrawable(rotation, ringing, now))
+    return _rings(rotation, replace(attempt, phase="ringing", sid=sid), now)
 
 
 def put_back(rotation: Rotation, number: int, detail: str, now: int) -> Rotation:
@@ -170,9 +176,10 @@ def queued(rotation: Rotation, number: int, now: int) -> Rotation:
 def answered(rotation: Rotation, number: int, sid: str, now: int) -> Rotation:
     """Give somebody, or something, that took the call time for a key."""
     attempt = rotation.attempt(number)
-    if attempt is None or attempt.phase == "over" or not _is(attempt, sid):
+    if attempt is None or attempt.phase == "over" or not attempt.takes(sid):
         return rotation
-    talking = replace(attempt, phase="talking", sid=sid, due_at=now + TELLING)
+    known = replace(attempt, sid=sid, guessed=False)
+    talking = replace(known, phase="talking", due_at=now + TELLING)
     return _put(rotation, _withdrawable(rotation, talking, now))
 
 
@@ -210,15 +217,29 @@ def ended(
 def status(rotation: Rotation, number: int, sid: str, said: str, now: int) -> Rotation:
     """Take note of a call's status: queued, initiated, ringing, in-progress, or a final one."""
     attempt = rotation.attempt(number)
-    if attempt is None or not _is(attempt, sid):
+    if attempt is None or not attempt.takes(sid):
         return rotation
+    known = replace(attempt, sid=sid, guessed=False)
     if said in FINAL:
         if attempt.phase == "over":
             return rotation
-        return _over(rotation, replace(attempt, sid=sid), FINAL[said], now)
+        return _over(rotation, known, FINAL[said], now)
     if said == "in-progress" and attempt.phase != "talking":
         return answered(rotation, number, sid, now)
+    if said == "ringing" and attempt.phase == "ringing":
+        # It may have waited at Twilio until now.
+        return _rings(rotation, known, now)
     return dialled(rotation, number, sid, now)
+
+
+def found(rotation: Rotation, number: int, sid: str, said: str, now: int) -> Rotation:
+    """Take note of a call that was looked up; a webhook, which is signed, may name another."""
+    attempt = rotation.attempt(number)
+    if attempt is None or attempt.sid not in (None, sid):
+        return rotation
+    after = status(rotation, number, sid, said, now)
+    mine = after.attempts[number - 1]
+    return _put(after, replace(mine, guessed=attempt.guessed or mine.sid != attempt.sid))
 
 
 def reporting(rotation: Rotation, now: int) -> Rotation:
@@ -229,6 +250,11 @@ def reporting(rotation: Rotation, now: int) -> Rotation:
     reports = rotation.reports + 1
     again_at = now + PAUSE if reports < REPORTS else None
     return replace(rotation, reports=reports, report_due_at=again_at)
+
+
+def counted(rotation: Rotation) -> Rotation:
+    """Take note that the metric is out."""
+    return replace(rotation, counted=True)
 
 
 def reported(rotation: Rotation) -> Rotation:
@@ -254,11 +280,6 @@ def _agenda(rotation: Rotation) -> list[tuple[int, Action]]:
     return agenda
 
 
-def _is(attempt: Attempt, sid: str) -> bool:
-    # Another sid would be a second call of one attempt: no word of it counts.
-    return attempt.sid in (None, sid)
-
-
 def _withdrawable(rotation: Rotation, attempt: Attempt, now: int) -> Attempt:
     """Make a call that rings for nothing due at once.
 
@@ -267,6 +288,11 @@ def _withdrawable(rotation: Rotation, attempt: Attempt, now: int) -> Attempt:
     if rotation.state == "calling" or attempt.phase != "ringing":
         return attempt
     return replace(attempt, due_at=now)
+
+
+def _rings(rotation: Rotation, attempt: Attempt, now: int) -> Rotation:
+    ringing = replace(attempt, due_at=now + rotation.ring_timeout + GRACE)
+    return _put(rotation, _withdrawable(rotation, ringing, now))
 
 
 def _put(rotation: Rotation, attempt: Attempt) -> Rotation:

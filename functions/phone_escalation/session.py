@@ -20,7 +20,7 @@ class Session:
     """One escalation. Times are epoch seconds.
 
     `texts` is what is said, by language; `bundle_seconds` for how long the same alert joins this
-    one after its beginning; `alerts` how many did, itself included.
+    one after it was acknowledged; `alerts` how many did, itself included.
     """
 
     token: str

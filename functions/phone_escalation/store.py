@@ -6,8 +6,10 @@ last roster that was read.
 """
 
 import os
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
+from time import sleep
 from typing import Any
 
 import dacite
@@ -20,6 +22,8 @@ from phone_escalation.session import TOKEN, Session
 HOUR = 3600
 # Changes that meet another one are tried so often.
 TRIES = 20
+# The longest pause between two tries, in seconds.
+PAUSE = 0.1
 
 
 class Throttled(Exception):
@@ -27,7 +31,7 @@ class Throttled(Exception):
 
 
 class Contended(Exception):
-    """A session changed under every try to change it."""
+    """A session, or what lies beside it, changed under every try to change it."""
 
 
 def load(token: str, now: int, group_id: str | None = None) -> Session | None:
@@ -46,7 +50,7 @@ def change(
     None where `load` has none. The step is applied anew where another change came
     between. Raises Contended.
     """
-    for _ in range(TRIES):
+    for _ in _tries():
         before = load(token, now, group_id)
         if before is None:
             return None
@@ -64,10 +68,10 @@ def open_or_join(new: Session, most_an_hour: int) -> tuple[Session, bool]:
 
     Returns the session, and whether it was joined. An alert joins an escalation that is still
     calling, or one acknowledged less than its `bundle_seconds` ago; where nobody answered, people
-    are phoned anew. Of many at once one opens, the others join. Raises Throttled.
+    are phoned anew. Of many at once one opens, the others join. Raises Throttled or Contended.
     """
     bundle = f"bundle#{new.env_type}#{new.group_id}#{new.message_id}"
-    for _ in range(TRIES):
+    for _ in _tries():
         found = get(bundle)
         earlier = found["session"] if found else None
         try:
@@ -118,6 +122,13 @@ def put(item: Mapping[str, Any]) -> None:
     aws.client("dynamodb").put_item(TableName=_table(), Item=dynamodb.values(item))
 
 
+def _tries() -> Iterator[int]:
+    for number in range(TRIES):
+        if number:
+            sleep(random.uniform(0, PAUSE))  # noqa: S311 (who meets is not to meet again)
+        yield number
+
+
 def _table() -> str:
     return os.environ["PHONE_TABLE"]
 
@@ -143,10 +154,8 @@ def _replace(session: Session, now: int) -> bool:
     item = _item(session, now)
     if session.rotation.state == "acknowledged" and session.rotation.ended_at:
         item["bundle_until"] = session.rotation.ended_at + session.bundle_seconds
-    changing = ("rotation", "state", "version", "sweep", "due_at", "act")
+    changing = ("rotation", "state", "version", "sweep", "due_at", "act", "bundle_until")
     sets = {name: item.get(name) for name in changing}
-    if "bundle_until" in item:
-        sets["bundle_until"] = item["bundle_until"]
     written = dynamodb.change(
         _table(),
         {"token": session.token},
@@ -185,8 +194,6 @@ def _open(new: Session, bundle: str, replaced: str | None, most_an_hour: int) ->
     """Write session, bundle and count, all or none; False where another was quicker."""
     client = aws.client("dynamodb")
     hour = new.started_at // HOUR
-    session = _item(new, new.started_at)
-    session["bundle_until"] = new.started_at + new.bundle_seconds
     throttle = f"throttle#{new.env_type}#{new.group_id}#{hour}"
     kept = {"expires_at": new.expires_at}
     of_bundle: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(#token)"}
@@ -205,7 +212,7 @@ def _open(new: Session, bundle: str, replaced: str | None, most_an_hour: int) ->
                 {
                     "Put": {
                         "TableName": _table(),
-                        "Item": dynamodb.values(session),
+                        "Item": dynamodb.values(_item(new, new.started_at)),
                         "ConditionExpression": "attribute_not_exists(#token)",
                         **names,
                     }

@@ -107,6 +107,8 @@ class Twilio:
             raise (NotHeard if error.unheard else Unknown)(str(error)) from None
         if answer.status_code == requests.codes.bad_request:
             raise Refused(_words(answer))
+        if answer.status_code == requests.codes.request_timeout:
+            raise Unknown(_words(answer))
         if not answer.ok:
             raise NotHeard(_words(answer))
         found: Mapping[str, Any] = answer.json()

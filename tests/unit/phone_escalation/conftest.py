@@ -86,8 +86,7 @@ def save(table):
     """Return a function that puts a session into the table as it stands."""
 
     def save(session, now=NOW):
-        item = store._item(session, now) | {"bundle_until": now + 300}
-        store.put(item)
+        store.put(store._item(session, now))
         return session
 
     return save

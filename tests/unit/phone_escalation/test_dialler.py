@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import requests
+from botocore.exceptions import EndpointConnectionError
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from common import aws
@@ -119,7 +120,10 @@ def test_a_call_whose_answer_is_lost_is_found(begin, look, twilio, clock, troubl
     assert (twilio.asked, len(twilio.calls)) == (["call", "find"], 1)
 
 
-@pytest.mark.parametrize("trouble", [500, 503, requests.ReadTimeout(), requests.ConnectionError()])
+@pytest.mark.parametrize(
+    "trouble",
+    [408, 500, 503, 505, 524, requests.ReadTimeout(), requests.ConnectionError()],
+)
 def test_a_call_that_is_not_found_is_dialled_anew_after_the_lease(
     begin, look, twilio, clock, trouble
 ):
@@ -172,6 +176,7 @@ def test_a_crash_between_dial_and_write(begin, look, twilio, clock, status, phas
     clock.now += LEASE
     look()
     assert (first(clock).sid, first(clock).phase, first(clock).outcome) == (A, phase, outcome)
+    assert first(clock).guessed
     assert len(twilio.calls) == 1
 
 
@@ -252,6 +257,15 @@ def test_a_call_of_which_no_last_word_comes(
     assert (first(clock).outcome, twilio.asked) == (outcome, asked)
     assert (look() == ["dial 2"]) is (outcome is not None)
     assert (A in twilio.live) is (outcome is None)
+
+
+def test_a_check_does_not_tell_whose_a_call_is(begin, look, twilio, clock):
+    twilio.make(MEMBERS[0].number, CALLER, "queued")
+    begin(("claim", 1), ("found", 1, A, "queued"))
+    clock.now += 20 + GRACE
+    assert look() == ["check 1"]
+    change(rotation.answered, 1, "CA-of-the-webhook")
+    assert (first(clock).sid, first(clock).guessed) == ("CA-of-the-webhook", False)
 
 
 def test_who_answers_while_a_call_is_checked_is_not_cut_off(begin, look, twilio, clock):
@@ -340,8 +354,12 @@ def test_the_report_without_a_channel(begin, look, clock, table):
     assert run(clock).report_due_at is None
 
 
-def test_the_report_is_repeated_when_slack_is_away(begin, look, web, clock):
+def test_the_report_is_repeated_when_slack_is_away(begin, look, web, clock, monkeypatch, caplog):
     begin(*EXHAUSTED, slack_channel="C1")
+    counted = []
+    monkeypatch.setattr(
+        aws.client("cloudwatch"), "put_metric_data", lambda **fields: counted.append(fields)
+    )
     away = web.post(SLACK, json={"ok": False, "error": "channel_not_found"})
     for _ in range(2):
         with pytest.raises(SlackError):
@@ -352,6 +370,34 @@ def test_the_report_is_repeated_when_slack_is_away(begin, look, web, clock):
     web.replace("POST", SLACK, json={"ok": True})
     assert look() == ["report"]
     assert run(clock).report_due_at is None
+    # One exhaustion is counted once.
+    said = [record.message for record in caplog.records]
+    assert (len(counted), said.count("nobody acknowledged")) == (1, 1)
+
+
+def test_the_report_reaches_slack_when_cloudwatch_is_away(begin, look, web, clock, monkeypatch):
+    begin(*EXHAUSTED, slack_channel="C1")
+    posted = web.post(SLACK, json={"ok": True})
+
+    def away(**_):
+        raise EndpointConnectionError(endpoint_url="monitoring")
+
+    monkeypatch.setattr(aws.client("cloudwatch"), "put_metric_data", away)
+    assert look() == ["report"]
+    assert (len(posted.calls), run(clock).report_due_at) == (1, None)
+
+
+def test_without_a_channel_the_count_is_repeated_when_cloudwatch_is_away(
+    begin, look, web, clock, monkeypatch
+):
+    begin(*EXHAUSTED)
+    with monkeypatch.context() as patch:
+        patch.setattr(aws.client("cloudwatch"), "put_metric_data", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            look()
+    clock.now += PAUSE
+    assert look() == ["report"]
+    assert metric()[0] == "PhoneEscalationExhausted"
 
 
 @pytest.mark.parametrize(
@@ -399,6 +445,22 @@ def test_an_unfilled_secret_is_named_and_nothing_is_claimed(begin, look, twilio,
     clock.now += PATIENCE + 1
     with pytest.raises(ParameterError):
         look()
+    assert look() == ["report"]
+
+
+def test_without_ssm_it_is_given_up_after_an_hour_as_without_twilio(
+    begin, look, twilio, clock, monkeypatch
+):
+    begin(*RINGING)
+
+    def away(**_):
+        raise EndpointConnectionError(endpoint_url="ssm")
+
+    monkeypatch.setattr(aws.client("ssm"), "get_parameter", away)
+    clock.now += PATIENCE + 1
+    with pytest.raises(EndpointConnectionError):
+        look()
+    assert first(clock).outcome == "unreachable"
     assert look() == ["report"]
 
 

@@ -14,7 +14,15 @@ from common.failures import RunFailed
 from phone_escalation import duties, rotation, store
 from phone_escalation.phone_call import handler
 from phone_escalation.roster import NotFound, RosterError
-from tests.unit.phone_escalation.samples import BASE, NOW, a_group, a_message, a_roster, an_info
+from tests.unit.phone_escalation.samples import (
+    BASE,
+    NOW,
+    a_group,
+    a_member,
+    a_message,
+    a_roster,
+    an_info,
+)
 
 ROSTER = a_roster()
 
@@ -173,6 +181,25 @@ def test_tables_that_contradict_themselves(call, database):
     assert told["message"].startswith("monitor_group rows 1 and 2 (database) are valid at the same")
 
 
+ENDED = {"valid_to": datetime.fromisoformat("2026-11-01")}
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("monitor_group", a_group(**ENDED)),
+        ("group_member", a_member(1, **ENDED)),
+        ("twilio_message", a_message(**ENDED)),
+        ("env_info", an_info(1, "caller_number", "+815000000000", **ENDED)),
+    ],
+)
+def test_where_the_last_rows_have_ended_they_are_named(call, database, name, row):
+    database.roster = replace(ROSTER, **{name: [row]})
+    status, told, _ = call(QUERY)
+    assert (status, told["message"].startswith(name)) == (409, True)
+    assert told["message"].endswith("row 1 from 2026-01-01 00:00:00 to 2026-11-01 00:00:00")
+
+
 def test_a_group_that_has_had_its_escalations(call, database, clock):
     clock.now += 600
     messages = [a_message(n, message_id=f"m{n}", text="x") for n in (1, 2)]
@@ -210,14 +237,14 @@ def test_the_copy_is_the_roster_and_is_written_when_that_changes(call, database,
     assert duties.read(NOW) == later
 
 
-def test_the_tables_are_asked_for_what_is_valid_or_will_be(call, database):
+def test_the_tables_are_asked_for_what_is_valid_or_will_be_or_was_lately(call, database):
     call(QUERY)
     query, values = database.asked[2]
     assert query == (
         "SELECT id, valid_from, valid_to, message_id, language, text FROM twilio_message"
         " WHERE valid_to IS NULL OR valid_to > %s ORDER BY id"
     )
-    assert values == [datetime.fromisoformat("2026-11-23 11:13:20")]
+    assert values == [datetime.fromisoformat("2026-08-25 11:13:20")]
     assert len(database.asked) == len(fields(ROSTER))
 
 
@@ -226,6 +253,14 @@ def test_the_database_is_down_and_there_is_no_copy(call, database):
     status, told, headers = call(QUERY)
     assert (status, headers["Retry-After"]) == (503, "60")
     assert "the-host" not in str(told)
+
+
+def test_too_many_at_once_are_told_to_come_again(call, monkeypatch):
+    monkeypatch.setattr(store, "sleep", lambda _: None)
+    monkeypatch.setattr(store, "_open", lambda *_: False)
+    status, told, headers = call(QUERY)
+    assert (status, headers["Retry-After"]) == (503, "5")
+    assert "token" not in str(told)
 
 
 def test_what_else_fails_says_nothing_from_inside(call, database):
@@ -329,6 +364,9 @@ def test_the_check(database, context):
     assert handler({"check": True}, context) == {"checked": 12}
     database.roster = replace(ROSTER, env_info=[*ROSTER.env_info, an_info(9, "place", "x")])
     with pytest.raises(RunFailed, match="env_info rows 2 and 9: production place: valid at the"):
+        handler({"check": True}, context)
+    database.roster = replace(ROSTER, group_member=[a_member(1, **ENDED)])
+    with pytest.raises(RunFailed, match=r"group_member \(database\): no row is valid at .* row 1"):
         handler({"check": True}, context)
     with pytest.raises(InvalidEvent, match="check: got False, takes true"):
         handler({"check": False}, context)

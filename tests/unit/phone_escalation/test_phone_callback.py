@@ -136,6 +136,12 @@ def test_a_status(hear, status, phase, outcome):
     assert run().attempts[-1].again is (outcome == "busy")
 
 
+def test_the_first_ring_gives_a_call_its_time(hear, clock):
+    clock.now += 45
+    hear("status", CallStatus="ringing")
+    assert run().attempts[0].due_at == NOW + 45 + 20 + rotation.GRACE
+
+
 @pytest.mark.parametrize("secret", ["first", "second"])
 def test_both_auth_tokens_sign(hear, secret):
     assert hear("status", secret=secret, CallStatus="ringing")[0] == 204

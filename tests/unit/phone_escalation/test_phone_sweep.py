@@ -1,10 +1,11 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from common.events import InvalidEvent
 from common.failures import RunFailed
-from phone_escalation import rotation, store
+from phone_escalation import phone_sweep, rotation, store
 from phone_escalation.phone_sweep import handler
 from tests.unit.phone_escalation.samples import NOW, a_session, started
 
@@ -24,7 +25,7 @@ def sessions(save, secrets):
 
 
 def test_nothing_is_overdue(table, context):
-    assert handler({}, context) == {"overdue": 0, "done": []}
+    assert handler({}, context) == {"overdue": 0, "done": [], "left": []}
 
 
 def test_all_that_is_overdue_is_moved_on_and_nothing_else(sessions, twilio, clock, context):
@@ -32,9 +33,9 @@ def test_all_that_is_overdue_is_moved_on_and_nothing_else(sessions, twilio, cloc
     clock.now += rotation.LEASE - 1
     assert handler({}, context)["overdue"] == 0
     clock.now += 1
-    assert handler({}, context) == {"overdue": 3, "done": ["look up 1"] * 3}
-    assert handler({}, context) == {"overdue": 3, "done": ["dial 1"] * 3}
-    assert handler({}, context) == {"overdue": 0, "done": []}
+    for deed in ("look up 1", "dial 1"):
+        assert handler({}, context) == {"overdue": 3, "done": [deed] * 3, "left": []}
+    assert handler({}, context)["overdue"] == 0
     assert len(twilio.calls) == 3
     sids = {store.load(token, clock.now).rotation.attempts[0].sid for token in tokens}
     assert sids == set(twilio.calls)
@@ -62,8 +63,32 @@ def test_what_fails_is_named_and_the_others_are_moved_on(
 def test_expired_sessions_are_left(sessions, twilio, expired, context):
     sessions(2)
     expired()
-    assert handler({}, context) == {"overdue": 2, "done": []}
+    assert handler({}, context) == {"overdue": 2, "done": [], "left": []}
     assert twilio.asked == []
+
+
+@pytest.mark.parametrize(("remaining", "left"), [(25_000, 0), (24_999, 3)])
+def test_what_there_is_no_time_for_is_left_to_the_next_minute(
+    sessions, twilio, clock, remaining, left
+):
+    tokens = sessions(3)
+    clock.now += rotation.LEASE
+    found = handler({}, SimpleNamespace(get_remaining_time_in_millis=lambda: remaining))
+    assert (len(found["done"]), len(twilio.asked)) == (3 - left, 3 - left)
+    assert sorted(found["left"]) == [f"{token[:4]}…" for token in tokens][:left]
+
+
+def test_what_fails_again_and_again_keeps_nothing_else_from_its_turn(
+    sessions, twilio, clock, context, monkeypatch
+):
+    tokens = sessions(5)
+    clock.now += rotation.LEASE
+    first = set()
+    monkeypatch.setattr(phone_sweep, "AT_A_TIME", 1)
+    monkeypatch.setattr(phone_sweep, "look_after", lambda token, _: [token])
+    for _ in range(200):
+        first.add(handler({}, context)["done"][0])
+    assert first == set(tokens)
 
 
 def test_the_payload_is_empty(table, context):

@@ -42,7 +42,7 @@ def test_who_is_on_duty():
 def test_next_months_rotation_is_entered_today(at, name):
     now, then = a_member(1, valid_from=OCTOBER, valid_to=DECEMBER), a_member(2, 2)
     roster = a_roster(group_member=[now, replace(then, position=1, valid_from=DECEMBER)])
-    assert problems(roster) == {}
+    assert problems(roster, "production", OCTOBER) == {}
     assert [one.name for one in duty(roster, "database", "production", at).members] == [name]
 
 
@@ -198,14 +198,58 @@ def test_variables_stand_where_they_belong(variables):
             "there is no group 'gone'",
         ),
         (
-            {"group_member": [a_member(1, phone_number="09012345678")]},
+            {"group_member": [a_member(1, phone_number="090-1234-5678")]},
             "group_member row 1",
-            "phone_number: got '09012345678', takes E.164",
+            "phone_number: got …5678, takes E.164",
         ),
         (
-            {"env_info": [an_info(1, "rehearsal_number_1", "+0")]},
-            "env_info row 1",
-            "rehearsal_number_1: got '+0', takes E.164",
+            {"env_info": [*ROWS.env_info, an_info(9, "rehearsal_number_1", "+0")]},
+            "env_info row 9",
+            "rehearsal_number_1: got …+0, takes E.164",
+        ),
+        (
+            {"group_member": [a_member(1), a_member(2, group_id="gone", phone_number="090")]},
+            "group_member row 2",
+            "there is no group 'gone'; phone_number: got …090, takes E.164",
+        ),
+        (
+            {"monitor_group": [a_group(3, rounds=0, ring_timeout=0)]},
+            "monitor_group row 3",
+            "rounds: got 0, takes 1 to 10; ring_timeout: got 0, takes 5 to 120",
+        ),
+        (
+            {"twilio_message": [a_message(1), a_message(2, "en", "The disk of {} is full.")]},
+            "twilio_message rows 1 and 2",
+            "disk_full: 2 and 1 {} in its texts",
+        ),
+        (
+            {"group_member": []},
+            "group_member (database)",
+            "no row is valid at 2026-11-23 12:00: there is none",
+        ),
+        (
+            {"group_member": [a_member(1, valid_to=OCTOBER), a_member(2, valid_from=DECEMBER)]},
+            "group_member (database)",
+            "no row is valid at 2026-11-23 12:00: there is row 1 from",
+        ),
+        (
+            {"group_member": [a_member(1, valid_to=DECEMBER)]},
+            "group_member (database)",
+            "no row is valid at 2026-12-01 00:00: there is row 1 from",
+        ),
+        (
+            {"monitor_group": [a_group(valid_from=DECEMBER)], "group_member": []},
+            "group_member (database)",
+            "no row is valid at 2026-12-01 00:00: there is none",
+        ),
+        (
+            {
+                "monitor_group": [a_group(1), a_group(2, "web")],
+                "group_member": [a_member(1), a_member(2, group_id="web")],
+                "env_info": ROWS.env_info[:1],
+            },
+            "env_info (production place)",
+            "no row is valid at 2026-11-23 12:00: there is none",
         ),
         (
             {"monitor_group": [a_group(3, rounds=0)]},
@@ -215,7 +259,7 @@ def test_variables_stand_where_they_belong(variables):
     ],
 )
 def test_the_check_finds_what_is_wrong_now_or_later(tables, row, message):
-    ((found, said),) = problems(a_roster(**tables)).items()
+    ((found, said),) = problems(a_roster(**tables), "production", NOON).items()
     assert found == row
     assert said.startswith(message)
 
@@ -226,9 +270,40 @@ def test_the_check_names_every_overlap():
         a_member(2, valid_from=OCTOBER, valid_to=DECEMBER),
         a_member(3, valid_from=DECEMBER),
     ]
-    found = problems(a_roster(group_member=rows))
+    found = problems(a_roster(group_member=rows), "production", NOON)
     assert list(found) == ["group_member rows 1 and 2", "group_member rows 1 and 3"]
 
 
-def test_the_check_of_good_tables():
-    assert problems(ROWS) == {}
+@pytest.mark.parametrize("env_type", ["production", "verification"])
+def test_the_check_of_good_tables(env_type):
+    assert problems(ROWS, env_type, NOON) == {}
+
+
+def test_the_check_of_a_rehearsal_misses_its_numbers():
+    found = problems(a_roster(env_info=ROWS.env_info[:4]), "verification", NOON)
+    assert list(found) == ["env_info (verification rehearsal_number)"]
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"group_member": [a_member(1), a_member(2, phone_number="x", valid_to=OCTOBER)]},
+        {"group_member": [a_member(1), *[a_member(n, valid_to=OCTOBER) for n in (2, 3)]]},
+        {
+            "monitor_group": [a_group(1), a_group(2, "web", valid_to=OCTOBER)],
+            "group_member": [a_member(1), a_member(2, group_id="web", valid_to=OCTOBER)],
+        },
+        {
+            "monitor_group": [a_group(valid_to=DECEMBER)],
+            "group_member": [a_member(1, valid_to=DECEMBER)],
+        },
+        {
+            "twilio_message": [
+                a_message(1, valid_to=DECEMBER),
+                a_message(2, "en", "The disk of {} is full.", valid_from=DECEMBER),
+            ]
+        },
+    ],
+)
+def test_what_has_ended_or_ends_with_its_group_is_no_problem(tables):
+    assert problems(a_roster(**tables), "production", NOON) == {}

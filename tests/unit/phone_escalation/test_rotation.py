@@ -4,6 +4,7 @@ from functools import reduce
 import pytest
 
 from phone_escalation import rotation as steps
+from phone_escalation.conversation import Heard, Reply, reply
 from phone_escalation.rotation import GRACE, LEASE, PATIENCE, PAUSE, REPORTS, TELLING, Action
 from tests.unit.phone_escalation.samples import MEMBERS, NOW, started
 
@@ -218,6 +219,52 @@ def test_a_status_before_the_dialler_hears_its_answer(said):
     assert run.attempts[0].sid == A
     assert run.attempts[0].phase == ("ringing" if said == "ringing" else "talking")
     assert told(run, ("dialled", 1, A), now=NOW + 3) is run
+
+
+def test_a_call_that_waited_at_twilio_has_its_time_from_its_first_ring():
+    run = told(started(), *RINGING)
+    rings = told(run, ("status", 1, A, "ringing"), now=NOW + 45)
+    assert steps.due_at(rings) == NOW + 45 + 20 + GRACE
+    assert told(rings, ("status", 1, B, "ringing"), now=NOW + 50) is rings
+    for said in ("queued", "initiated"):
+        assert told(run, ("status", 1, A, said), now=NOW + 45) is run
+
+
+def test_what_begins_to_ring_after_an_acknowledgement_is_hung_up_at_once():
+    run = told(started(), *ends(1, "completed"), ("claim", 2), ("dialled", 2, B))
+    run = told(run, ("acknowledge", 1), ("status", 2, B, "ringing"), now=NOW + 9)
+    assert steps.todo(run, NOW + 9) == [Action("hang up", 2)]
+
+
+FOUND = [("claim", 1), ("found", 1, B, "ringing")]
+
+
+@pytest.mark.parametrize("before", [[], [("found", 1, B, "queued")], [("found", 1, B, "ringing")]])
+@pytest.mark.parametrize(
+    ("word", "phase"),
+    [
+        (("status", 1, A, "ringing"), "ringing"),
+        (("answered", 1, A), "talking"),
+        (("status", 1, A, "busy"), "over"),
+    ],
+)
+def test_a_webhook_knows_better_than_a_look_up_which_call_it_is(before, word, phase):
+    run = told(started(), *FOUND, *before, word)
+    assert (run.attempts[0].phase, run.attempts[0].sid) == (phase, A)
+    # Once that is known, no other call's word counts.
+    assert told(run, ("status", 1, B, "completed"), ("answered", 1, B), now=NOW + 5) is run
+
+
+def test_a_call_that_a_webhook_has_named_is_no_guess():
+    run = told(started(), *FOUND, ("status", 1, B, "ringing"))
+    assert told(run, ("status", 1, A, "completed"), ("found", 1, A, "completed")) is run
+
+
+def test_who_picks_up_after_another_call_was_taken_for_this_one_has_it():
+    run = told(started(), *FOUND, ("found", 1, B, "completed"))
+    assert run.attempts[0].outcome == "hung up"
+    run, answer = reply(run, Heard(1, A, 0, "1"), NOW)
+    assert (run.state, run.acknowledged_by, answer) == ("acknowledged", 1, Reply("thanks"))
 
 
 def test_a_stuck_attempt_is_moved_on():

@@ -137,14 +137,15 @@ class World(RuleBasedStateMachine):
         call = found[-1]
         status = call.status
         yield
-        self.change(steps.status, number, call.sid, status)
+        self.change(steps.found, number, call.sid, status)
         return True
 
     def check(self, sid, number):
         self.ask("status")
         (status,) = [call.status for call in self.calls if call.sid == sid]
         yield
-        self.change(steps.status, number, sid, status)
+        if status != "ringing":
+            self.change(steps.found, number, sid, status)
         if steps.Action("check", number) in steps.todo(self.run, self.now):
             yield
             self.hang_up(sid)

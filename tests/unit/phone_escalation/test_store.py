@@ -77,7 +77,8 @@ def test_what_is_to_be_done_at_once_is_marked_and_what_is_due_is_indexed(
     assert found.get("sweep") == (due_at and "yes")
     assert found["state"] == after.rotation.state
     assert (before.version, after.version, found["version"]) == (0, 1, 1)
-    assert found["bundle_until"] == NOW + 300
+    acknowledged = after.rotation.state == "acknowledged"
+    assert found.get("bundle_until") == (NOW + 300 if acknowledged else None)
 
 
 def test_what_changes_nothing_is_not_written(table):
@@ -104,9 +105,13 @@ def test_a_change_that_another_one_crosses_is_made_anew(table):
 
 def test_a_change_that_is_crossed_again_and_again_fails(table, monkeypatch):
     opened(TOKEN)
+    pauses = []
+    monkeypatch.setattr(store, "sleep", pauses.append)
     monkeypatch.setattr(store, "_replace", lambda *_: False)
     with pytest.raises(store.Contended, match="toke… changed 20 times"):
         change(rotation.claim, 1)
+    assert len(pauses) == len(set(pauses)) == 19
+    assert all(0 <= pause <= store.PAUSE for pause in pauses)
 
 
 @pytest.fixture
