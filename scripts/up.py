@@ -7,6 +7,7 @@ import contextlib
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import deploy
@@ -81,12 +82,7 @@ def up(stack: Stack) -> bool:
     with step("terraform apply") as words:
         shell = environment.shell("local")
         files = ("environments/local.s3.tfbackend", "-var-file=environments/local.tfvars")
-        try:
-            applied = apply("terraform", *files, shell=shell)
-        except TerraformError as error:
-            if not forget_what_is_there_already(str(error)):
-                raise
-            applied = apply("terraform", *files, shell=shell)
+        applied = patiently(lambda: apply("terraform", *files, shell=shell))
         words.append("applied" if applied else "no changes")
     changed |= applied
     known = stack.secrets()
@@ -102,6 +98,17 @@ def up(stack: Stack) -> bool:
         results = deploy.deploy_all(functions(), environment.shell("local"))
         words.append(", ".join(f"{name} {result}" for name, result in results.items()))
     return changed or any(result != deploy.UNCHANGED for result in results.values())
+
+
+def patiently(applied: Callable[[], bool]) -> bool:
+    """Apply, and again where an answer got lost: three times in all. Raises TerraformError."""
+    for _ in range(2):
+        try:
+            return applied()
+        except TerraformError as error:
+            if not forget_what_is_there_already(str(error)):
+                raise
+    return applied()
 
 
 def forget_what_is_there_already(words: str) -> bool:
