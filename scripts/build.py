@@ -3,6 +3,7 @@
 `python scripts/build.py [FUNCTION …]` builds those functions, or all.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -56,10 +57,12 @@ def build(function: str) -> Path:
         for source in ("common", package):
             shutil.copytree(FUNCTIONS / source, new / source, ignore=LEFT_OUT)
         _pin(new)
-        # What is the same stays where it is: another deploy may be reading it.
-        if _content(folder) != _content(new):
-            shutil.rmtree(folder, ignore_errors=True)
-            new.rename(folder)
+        with (folder.parent / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # What is the same stays where it is: another deploy may be reading it.
+            if _content(folder) != _content(new):
+                shutil.rmtree(folder, ignore_errors=True)
+                new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return folder

@@ -1,7 +1,9 @@
 import hashlib
 import shutil
 import struct
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -81,3 +83,25 @@ def test_a_deleted_file_leaves_the_zip(copy_tree, package):
     shutil.rmtree(tree / "functions/db_to_cloudwatch/queries")
     with zipfile.ZipFile(package(tree)["db_to_cloudwatch"]) as archive:
         assert not [name for name in archive.namelist() if "queries/" in name]
+
+
+def test_two_builds_at_once_take_nothing_away_from_each_other(copy_tree, monkeypatch):
+    monkeypatch.setattr(build, "ROOT", copy_tree())
+    monkeypatch.setattr(build, "FUNCTIONS", build.ROOT / "functions")
+    real, together, gone = build._pin, threading.Barrier(2), []
+
+    def pin(folder):
+        real(folder)
+        together.wait(60)
+
+    def remove(path, **how):
+        gone.extend([path] if path.exists() else [])
+        rmtree(path, **how)
+
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(build, "_pin", pin)
+    monkeypatch.setattr(build.shutil, "rmtree", remove)
+    with ThreadPoolExecutor(2) as pool:
+        [folder] = set(pool.map(build.build, ["export_link"] * 2))
+    assert folder not in gone
+    assert len(gone) == 1  # the one that was not needed
