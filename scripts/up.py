@@ -112,10 +112,11 @@ def patiently(applied: Callable[[], bool]) -> bool:
 
 
 def forget_what_is_there_already(words: str) -> bool:
-    """Remove what Terraform found there, though it knows nothing of it: parameters, log groups.
+    """Remove what Terraform found there, though it knows nothing of it.
 
-    An answer of the laptop's AWS may get lost under load; the provider then asks again for what has
-    been made. Returns whether there was any.
+    That is parameters, log groups, and statements by which a function may be called. An answer of
+    the laptop's AWS may get lost under load; the provider then asks again for what has been made.
+    Returns whether there was any.
     """
     made = r"creating %s \((\S+)\): [^\n]*AlreadyExists"
     parameters = re.findall(made % "SSM Parameter", words)
@@ -124,7 +125,13 @@ def forget_what_is_there_already(words: str) -> bool:
     groups = re.findall(made % "CloudWatch Logs Log Group", words)
     for group in groups:
         environment.client("local", "logs").delete_log_group(logGroupName=group)
-    return bool(parameters or groups)
+    added = r"adding Lambda Permission \(([^\s/]+)/(\S+)\): [^\n]*ResourceConflictException"
+    permissions = re.findall(added, words)
+    for function, statement in permissions:
+        environment.client("local", "lambda").remove_permission(
+            FunctionName=function, StatementId=statement, Qualifier="current"
+        )
+    return bool(parameters or groups or permissions)
 
 
 def ensure_bucket(env: str) -> None:
