@@ -18,6 +18,7 @@ import requests
 
 import build
 import database
+import supervision
 from bench import exports_sink
 from stack import REGION, Stack
 
@@ -195,11 +196,9 @@ def _aws(folder: Path, port: int, address: Mapping[str, Any]) -> Iterator[dict[s
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "AUTH": "true",
-        "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
     }
-    program = build.ROOT / ".local/ministack/bin/ministack"
-    with _process([str(program)], environment, folder):
+    with _process(supervision.aws_command(port), environment, folder):
         _patient(lambda: requests.get(f"{url}/_ministack/health", timeout=5).raise_for_status())
         client("s3", url).create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}

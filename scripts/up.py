@@ -4,10 +4,8 @@ On a stack that is up it changes nothing and says so.
 """
 
 import contextlib
-import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import deploy
@@ -82,7 +80,7 @@ def up(stack: Stack) -> bool:
     with step("terraform apply") as words:
         shell = environment.shell("local")
         files = ("environments/local.s3.tfbackend", "-var-file=environments/local.tfvars")
-        applied = patiently(lambda: apply("terraform", *files, shell=shell))
+        applied = apply("terraform", *files, shell=shell)
         words.append("applied" if applied else "no changes")
     changed |= applied
     known = stack.secrets()
@@ -98,40 +96,6 @@ def up(stack: Stack) -> bool:
         results = deploy.deploy_all(functions(), environment.shell("local"))
         words.append(", ".join(f"{name} {result}" for name, result in results.items()))
     return changed or any(result != deploy.UNCHANGED for result in results.values())
-
-
-def patiently(applied: Callable[[], bool]) -> bool:
-    """Apply, and again where an answer got lost: three times in all. Raises TerraformError."""
-    for _ in range(2):
-        try:
-            return applied()
-        except TerraformError as error:
-            if not forget_what_is_there_already(str(error)):
-                raise
-    return applied()
-
-
-def forget_what_is_there_already(words: str) -> bool:
-    """Remove what Terraform found there, though it knows nothing of it.
-
-    That is parameters, log groups, and statements by which a function may be called. An answer of
-    the laptop's AWS may get lost under load; the provider then asks again for what has been made.
-    Returns whether there was any.
-    """
-    made = r"creating %s \((\S+)\): [^\n]*AlreadyExists"
-    parameters = re.findall(made % "SSM Parameter", words)
-    if parameters:
-        environment.client("local", "ssm").delete_parameters(Names=parameters)
-    groups = re.findall(made % "CloudWatch Logs Log Group", words)
-    for group in groups:
-        environment.client("local", "logs").delete_log_group(logGroupName=group)
-    added = r"adding Lambda Permission \(([^\s/]+)/(\S+)\): [^\n]*ResourceConflictException"
-    permissions = re.findall(added, words)
-    for function, statement in permissions:
-        environment.client("local", "lambda").remove_permission(
-            FunctionName=function, StatementId=statement, Qualifier="current"
-        )
-    return bool(parameters or groups or permissions)
 
 
 def ensure_bucket(env: str) -> None:

@@ -3,13 +3,13 @@ import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 import lifecycle
 import processes
+import supervision
 from stack import ROOT, Stack
 from tests.support import free_port, serving
 
@@ -25,7 +25,6 @@ FLAGS = [
 FIRST_PORT = 5100 + 400 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 # What shares a stack, a database, a plan or zips stays with one worker; elsewhere a file does.
 TOGETHER = ("e2e", "local", "mariadb", "package", "terraform")
-MINISTACK = Path(os.environ.get("MIMAMORI_MINISTACK") or ROOT / ".local/ministack/bin/ministack")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
@@ -63,8 +62,6 @@ def new_stack() -> Iterator[Callable[[], Stack]]:
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an AWS of this session's own, with IAM enforced and no stack around it."""
-    if not MINISTACK.exists():
-        pytest.fail(f"{MINISTACK} is missing: run scripts/install, or set MIMAMORI_MINISTACK")
     folder = tmp_path_factory.mktemp("ministack")
     port = free_port()
     environ = {
@@ -72,11 +69,11 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "AUTH": "true",
-        "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
     }
     url = f"http://127.0.0.1:{port}"
-    with serving([MINISTACK], environ, health=f"{url}/_ministack/health", log=folder / "log"):
+    command = supervision.aws_command(port)
+    with serving(command, environ, health=f"{url}/_ministack/health", log=folder / "log"):
         yield url
 
 

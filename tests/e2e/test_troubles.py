@@ -133,21 +133,6 @@ def test_a_slow_query_is_ended_by_the_server(laptop):
     assert "max_statement_time exceeded" in done.stderr
 
 
-def test_what_terraform_knows_nothing_of_is_made_anew(laptop):
-    """As where the answer to its making got lost."""
-    # A function that nothing calls meanwhile: a run would make its log group itself.
-    lost = (
-        'module.database_parameters.aws_ssm_parameter.plain["DATABASE_USER"]',
-        "module.export_link.aws_cloudwatch_log_group.this",
-    )
-    named = " ".join(f"'{one}'" for one in lost)
-    done = laptop.shell(f"terraform -chdir=terraform state rm {named}")
-    assert done.returncode == 0, done.stderr
-    done = laptop.make("up")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert laptop.answer("db_to_cloudwatch")["metrics"] == 3
-
-
 def test_half_dead_stacks_are_mended_by_make_up(laptop):
     """The laptop's AWS is killed and comes back empty: everything in it is made again."""
     (ministack,) = [row for row in lifecycle.status(laptop.stack) if row.name == "ministack"]
