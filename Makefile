@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
 	secret phone-key phone-url export export-status export-revoke kpi-check kpi-status \
-	kpi-backfill test test-unit lint lock bench clean guard ready
+	kpi-backfill test test-unit lint lock bench clean guard base ready browser
 
 ENV ?= local
 FUNCTION ?=
@@ -37,13 +37,13 @@ help:
 	@printf '\nENV is %s unless given; FUNCTION is all of them.\n' '$(ENV)'
 
 ##@ The laptop
-demo: ready ## all of it on this machine, from nothing, with a report at the end
+demo: base ## all of it on this machine, from nothing, with a report at the end
 	@$(PYTHON) scripts/demo.py
-up: ready ## AWS, database and outside world on loopback, provisioned and deployed
+up: base ## AWS, database and outside world on loopback, provisioned and deployed
 	@$(PYTHON) scripts/up.py
 down: ## stop the laptop's stack
 	@if [ -x $(PYTHON) ]; then $(PYTHON) local/laptop.py down; else echo "Nothing runs."; fi
-status: ready ## what runs, where, since when
+status: base ## what runs, where, since when
 	@$(PYTHON) local/laptop.py status
 
 ##@ An environment (ENV=local, staging, production)
@@ -91,9 +91,9 @@ secret: guard ready ## fill the secret NAME=… from standard input
 	@$(PYTHON) scripts/secret.py $(ENV) $(NAME)
 
 ##@ The code
-test: lint ## every test there is, the laptop's stack included
-	@$(PYTEST) -n 2 --dist=loadgroup --no-loadscope-reorder
-test-unit: ready ## the tests that need nothing but Python
+test: lint browser ## every test there is, the laptop's stack included
+	@$(PYTEST) -n 2 --dist=loadgroup --no-loadscope-reorder --durations=20 $(ARGS)
+test-unit: base ## the tests that need nothing but Python
 	@$(PYTEST) tests/unit
 lint: ready ## style and types
 	@.venv/bin/ruff check && .venv/bin/ruff format --check --quiet
@@ -112,8 +112,12 @@ clean: ## stop every stack and remove all that was made here
 
 install:
 	@scripts/install
-ready:
-	@mkdir -p $(TMPDIR) && scripts/install >&2
+base: # MariaDB and Python; where lambroll is missing, what needs it builds it beside other steps
+	@mkdir -p $(TMPDIR) && scripts/install base >&2
+ready: base
+	@scripts/install tools >&2
+browser: base
+	@scripts/install browser >&2
 guard:
 	@test "$(ENV)" != production || test "$(CONFIRM)" = production || \
 		{ echo "this changes production: add CONFIRM=production" >&2; exit 1; }

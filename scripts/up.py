@@ -6,6 +6,7 @@ On a stack that is up it changes nothing and says so.
 import contextlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import deploy
@@ -13,10 +14,10 @@ import environment
 import lifecycle
 import secret
 import seed
-from build import functions
+from build import build, functions
 from environment import ROOT
 from stack import TWILIO_ACCOUNT_SID, Stack, StackError
-from steps import step
+from steps import say, step
 
 
 class TerraformError(Exception):
@@ -60,42 +61,91 @@ def apply(folder: str, backend: str, *flags: str, shell: Shell) -> bool:
 
 
 def up(stack: Stack) -> bool:
-    """Bring everything up; returns whether anything changed."""
-    changed = lifecycle.start(stack)
-    with step("State bucket and the customer's estate (VPC, Cognito, database)") as words:
-        ensure_bucket("local")
-        shell = environment.shell("local")
-        data_dir = f"{shell['TF_DATA_DIR']}-estate"
-        grown = apply(
-            "local/estate", "backend.s3.tfbackend", shell=shell | {"TF_DATA_DIR": data_dir}
-        )
-        estate = environment.outputs("local", environment.ESTATE_KEY)
-        seed.ensure_database_record(stack, estate["database_security_group_id"])
-        seed.ensure_sleepers(stack)
-        seed.put_scaling(stack, "myapp", "api")
-        rows = seed.seed(stack)
-        seed.seed_phones(stack)
-        words.append(", ".join(f"{count:,} {table}" for table, count in rows.items()))
-    changed |= grown
-    with step("terraform apply") as words:
-        shell = environment.shell("local")
-        files = ("environments/local.s3.tfbackend", "-var-file=environments/local.tfvars")
-        applied = apply("terraform", *files, shell=shell)
-        words.append("applied" if applied else "no changes")
-    changed |= applied
-    known = stack.secrets()
-    for name, value in (
-        ("MACKEREL_API_KEY", known.mackerel_api_key),
-        ("SLACK_BOT_TOKEN", known.slack_bot_token),
-        ("DATABASE_PASSWORD", known.database_password),
-        ("TWILIO_ACCOUNT_SID", TWILIO_ACCOUNT_SID),
-        ("TWILIO_AUTH_TOKEN", known.twilio_auth_token),
-    ):
-        changed |= secret.fill("local", name, value)
+    """Bring everything up, side by side what can be; returns whether anything changed."""
+    with ThreadPoolExecutor() as side_by_side:
+        tools = side_by_side.submit(build_tools)
+        zips = side_by_side.submit(build_zips)
+        changed = lifecycle.start(stack, say)
+        rows = side_by_side.submit(fill_database, stack)
+        changed |= provide_estate(stack)
+        changed |= provision()
+        changed |= fill_secrets(stack)
+        for needed in (rows, tools, zips):
+            needed.result()
     with step(f"lambroll deploy of {len(functions())} functions") as words:
         results = deploy.deploy_all(functions(), environment.shell("local"))
         words.append(", ".join(f"{name} {result}" for name, result in results.items()))
     return changed or any(result != deploy.UNCHANGED for result in results.values())
+
+
+def build_tools() -> None:
+    """Build lambroll where it is missing: by far the longest of the first time."""
+    with step("lambroll (built by Go, takes minutes the first time)"):
+        done = subprocess.run(
+            ["scripts/install", "tools"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise StackError(done.stderr.strip())
+
+
+def build_zips() -> None:
+    """Put the contents of all zips together, with the libraries that they carry."""
+    with step("Contents of the zips"):
+        for function in functions():
+            build(function)
+
+
+def fill_database(stack: Stack) -> None:
+    """Fill the customer's database, and the tables of the phone escalation."""
+    with step("Rows of the customer's database") as words:
+        rows = seed.seed(stack)
+        seed.seed_phones(stack)
+        words.append(", ".join(f"{count:,} {table}" for table, count in rows.items()))
+
+
+def provide_estate(stack: Stack) -> bool:
+    """Make what a customer has before Mimamori comes. Returns whether anything changed."""
+    with step("State bucket and the customer's estate (VPC, Cognito, databases)") as words:
+        ensure_bucket("local")
+        shell = environment.shell("local")
+        shell["TF_DATA_DIR"] += "-estate"
+        grown = apply("local/estate", "backend.s3.tfbackend", shell=shell)
+        estate = environment.outputs("local", environment.ESTATE_KEY)
+        seed.ensure_database_record(stack, estate["database_security_group_id"])
+        seed.ensure_sleepers(stack)
+        seed.put_scaling(stack, "myapp", "api")
+        words.append("applied" if grown else "no changes")
+    return grown
+
+
+def provision() -> bool:
+    """Apply Mimamori's Terraform. Returns whether anything changed."""
+    with step("terraform apply") as words:
+        files = ("environments/local.s3.tfbackend", "-var-file=environments/local.tfvars")
+        applied = apply("terraform", *files, shell=environment.shell("local"))
+        words.append("applied" if applied else "no changes")
+    return applied
+
+
+def fill_secrets(stack: Stack) -> bool:
+    """Fill the secrets that Terraform made places for. Returns whether anything changed."""
+    known = stack.secrets()
+    filled = [
+        secret.fill("local", name, value)
+        for name, value in (
+            ("MACKEREL_API_KEY", known.mackerel_api_key),
+            ("SLACK_BOT_TOKEN", known.slack_bot_token),
+            ("DATABASE_PASSWORD", known.database_password),
+            ("TWILIO_ACCOUNT_SID", TWILIO_ACCOUNT_SID),
+            ("TWILIO_AUTH_TOKEN", known.twilio_auth_token),
+        )
+    ]
+    return any(filled)
 
 
 def ensure_bucket(env: str) -> None:
