@@ -3,6 +3,7 @@ import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -33,6 +34,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         group = folder if folder in TOGETHER else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+class Spans:
+    """When the tests of each folder ran: at the end of a run it prints how long each took."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, list[pytest.TestReport]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.of.setdefault(report.nodeid.split("/")[1], []).append(report)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        terminalreporter.section("time of each group: from its first test to its last, and at work")
+        for group, reports in self.of.items():
+            wall = max(one.stop for one in reports) - min(one.start for one in reports)
+            work = sum(one.duration for one in reports)
+            tests = len({one.nodeid for one in reports})
+            terminalreporter.write_line(f"{wall:7.1f} s {work:7.1f} s  {group} ({tests:,} tests)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # one report, by the process that the person started
+        config.pluginmanager.register(Spans())
 
 
 def _free_stacks() -> Iterator[Stack]:

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 
-def until(look: Callable[[], Any], seconds: float = 20) -> Any:
-    """Look until there is something true to see, and return that; fail after `seconds`."""
+def until(look: Callable[[], Any], seconds: float = 60) -> Any:
+    """Look until there is something true to see, and return that; fail after `seconds`.
+
+    A deadline is there to end a test that would wait for ever: it is far longer than a slow, busy
+    machine needs.
+    """
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"nothing to see after {seconds} s"

@@ -1,7 +1,9 @@
 """The whole of it: real Terraform, lambroll, MariaDB, and the laptop's AWS that enforces IAM."""
 
+import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,8 +18,13 @@ import requests
 
 import seed
 from stack import ROOT, Stack
+from tests.support import until
 
 PREFIX = "mimamori-local-"
+
+
+# Making one takes longer than most calls.
+_client = functools.cache(seed.client)
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Laptop:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def aws(self, service: str) -> Any:
-        return seed.client(self.stack, service)
+        return _client(self.stack, service)
 
     def inbox(self, after: int = 0, channel: str = "mackerel") -> list[dict[str, Any]]:
         query: dict[str, Any] = {"channel": channel, "after": after}
@@ -124,9 +131,34 @@ def quiet(laptop: Laptop) -> Iterator[None]:
     assert rules
     for rule in rules:
         events.disable_rule(Name=rule)
+    until(lambda: all(_has_run(laptop, *one) for one in _last_dispatches(laptop).items()))
     yield
     for rule in rules:
         events.enable_rule(Name=rule)
+
+
+def _last_dispatches(laptop: Laptop) -> dict[str, float]:
+    """Return when a rule last started each function, in epoch seconds: the AWS's own log tells."""
+    line = re.compile(r"(?m)^(\S+ \S+) INFO \[events\] EventBridge → Lambda (\S+): dispatched$")
+    text = laptop.stack.log_of("ministack").read_text(encoding="utf-8")
+    # What ran before it was started anew is forgotten.
+    _, _, text = text.rpartition("services available on port")
+    return {
+        name: datetime.strptime(at, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+        for at, name in line.findall(text)
+    }
+
+
+def _has_run(laptop: Laptop, function: str, dispatched: float) -> bool:
+    """Whether a run of a function has ended that began after it was started."""
+    pages = laptop.aws("logs").get_paginator("filter_log_events")
+    group = {"logGroupName": f"/aws/lambda/{function}", "startTime": int(dispatched * 1000)}
+    return any(
+        event["timestamp"] - float(took[1]) >= dispatched * 1000
+        for page in pages.paginate(**group)
+        for event in page["events"]
+        if (took := re.search(r"^REPORT .*\tDuration: ([\d.]+) ms", event["message"]))
+    )
 
 
 @pytest.fixture

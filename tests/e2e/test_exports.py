@@ -53,13 +53,9 @@ class Exports:
     run: str
     numbers: object = field(default_factory=lambda: itertools.count(1))
     asked: dict = field(default_factory=dict)  # all that were, by their ids
-    clients: dict = field(default_factory=dict)
 
     def aws(self, service):
-        """Return a client, which takes a while to be made."""
-        if service not in self.clients:
-            self.clients[service] = self.laptop.aws(service)
-        return self.clients[service]
+        return self.laptop.aws(service)
 
     def job(self):
         return f"{self.run}-{next(self.numbers)}"

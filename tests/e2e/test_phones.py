@@ -39,7 +39,8 @@ class Phones:
         """Make a group of these members; returns its id."""
         group_id = f"group-{next(self.numbers)}"
         row = {"group_id": group_id, "name": "試験", "rounds": rounds, "valid_from": "2026-01-01"}
-        rows = [("monitor_group", row | columns)]
+        # A phone rings for as long as it may: a test that is slow on a busy machine still answers.
+        rows = [("monitor_group", row | {"ring_timeout": 120} | columns)]
         for position, (number, name, language) in enumerate(members or [FIRST, SECOND], 1):
             member = {"group_id": group_id, "position": position, "name": name}
             member |= {"phone_number": number, "language": language, "valid_from": "2026-01-01"}
@@ -116,6 +117,20 @@ class Phones:
         items = self.laptop.inbox(before, channel="twilio")
         return [item["body"]["to"] for item in items if item["body"]["event"] == "began"]
 
+    def are_silent(self):
+        """Hang up wherever a call is; say whether there was none, and no escalation goes on."""
+        busy = [p for p in requests.get(self.sandbox("phones"), timeout=10).json() if p["call"]]
+        for phone in busy:
+            deed = "decline" if phone["call"]["status"] == "ringing" else "hangup"
+            requests.post(self.sandbox(f"phones/{phone['number']}/{deed}"), timeout=10)
+        looked_after = self.laptop.aws("dynamodb").scan(
+            TableName="mimamori-local-phone_escalation",
+            FilterExpression="sweep = :yes AND expires_at > :now",
+            ExpressionAttributeValues={":yes": {"S": "yes"}, ":now": {"N": str(int(time.time()))}},
+            ConsistentRead=True,
+        )
+        return not busy and not looked_after["Items"]
+
     def sandbox(self, path):
         return f"{self.laptop.stack.sandbox_url}/twilio/{path}"
 
@@ -166,14 +181,11 @@ def phones(laptop):
 
 @pytest.fixture(autouse=True)
 def silence(phones):
-    """No phone rings on, and no script is left."""
+    """No escalation goes on, no phone rings, and no script is left."""
     yield
     left = requests.get(phones.sandbox("script"), timeout=10).json()
     requests.delete(phones.sandbox("script"), timeout=10)
-    for phone in requests.get(phones.sandbox("phones"), timeout=10).json():
-        if phone["call"]:
-            deed = "decline" if phone["call"]["status"] == "ringing" else "hangup"
-            requests.post(phones.sandbox(f"phones/{phone['number']}/{deed}"), timeout=10)
+    until(phones.are_silent)
     assert left == {}
 
 
@@ -543,12 +555,17 @@ def test_what_is_refused_says_why(phones):
 def test_a_callers_throttle(phones):
     """The caller efk may have five at once."""
     key = phones.laptop.make("phone-key", "CALLER=efk").stdout.strip()
-    with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda _: phones.post("nobody", key=key), range(10)))
-    statuses = [answer.status_code for answer in answers]
-    assert 429 in statuses
-    assert 404 in statuses
-    assert all("message" in answer.json() for answer in answers)
+
+    def some_are_refused():
+        with ThreadPoolExecutor(10) as pool:
+            answers = list(pool.map(lambda _: phones.post("nobody", key=key), range(20)))
+        assert all("message" in answer.json() for answer in answers)
+        statuses = {answer.status_code for answer in answers}
+        assert statuses <= {404, 429}
+        return statuses == {404, 429}
+
+    # A burst that takes long is refilled meanwhile.
+    until(some_are_refused)
 
 
 def test_a_callers_quota(phones):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pymysql
@@ -162,17 +163,27 @@ def test_files_lost_under_a_running_stack_are_made_again(stack: Stack) -> None:
     stack.connect("reader").close()
 
 
-def test_a_first_start_killed_midway_is_mended(new_stack: Callable[[], Stack]) -> None:
+def test_a_first_start_killed_midway_is_mended(
+    new_stack: Callable[[], Stack], tmp_path: Path
+) -> None:
     stack = new_stack()
+    # It comes as far as half a data folder, and no further.
+    install = tmp_path / "mariadb-install-db"
+    install.write_text("#!/bin/sh\nmkdir database.new && exec sleep 300\n", encoding="ascii")
+    install.chmod(0o755)
     first = subprocess.Popen(
         [*COMMAND, "up"],
-        env={**os.environ, "MIMAMORI_PORT": str(stack.port)},
+        env={
+            **os.environ,
+            "MIMAMORI_PORT": str(stack.port),
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        },
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
     until((stack.folder / "database.new").exists)
     os.killpg(first.pid, signal.SIGKILL)
-    first.wait(timeout=10)
+    first.wait()
     assert not (stack.folder / "database").exists()
     lifecycle.start(stack, silent)
     stack.connect("reader").close()
