@@ -6,6 +6,7 @@ On a stack that is up it changes nothing and says so.
 import contextlib
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def up(stack: Stack) -> bool:
             needed.result()
     with step(f"lambroll deploy of {len(functions())} functions") as words:
         results = deploy.deploy_all(functions(), environment.shell("local"))
-        words.append(", ".join(f"{name} {result}" for name, result in results.items()))
+        counts = Counter(results.values())
+        words.append(", ".join(f"{count} {result}" for result, count in counts.items()))
     return changed or any(result != deploy.UNCHANGED for result in results.values())
 
 
