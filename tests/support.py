@@ -39,24 +39,42 @@ def serving(
     seconds: float = 60,
 ) -> Iterator[None]:
     """Run a server until the block ends; it is up when the address `health` answers 200."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, env=environ, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT
-        )
 
     def healthy() -> bool:
-        assert process.poll() is None, f"it ended with {process.returncode}"
         with contextlib.suppress(OSError):
             urllib.request.urlopen(health, timeout=5).close()
             return True
         return False
 
+    with running(command, environ, up=healthy, log=log, seconds=seconds):
+        yield
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str | Path],
+    environ: Mapping[str, str],
+    *,
+    up: Callable[[], Any],
+    log: Path,
+    seconds: float = 60,
+) -> Iterator[Any]:
+    """Run a program until the block ends; it is up when `up` returns something true: yield that."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, env=environ, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT
+        )
+
+    def look() -> Any:
+        assert process.poll() is None, f"it ended with {process.returncode}"
+        return up()
+
     try:
         try:
-            until(healthy, seconds)
+            found = until(look, seconds)
         except AssertionError as error:
             raise AssertionError(log.read_text()) from error
-        yield
+        yield found
     finally:
         process.terminate()
         try:

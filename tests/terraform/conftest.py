@@ -1,7 +1,10 @@
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 import terraform_cli
 from stack import GOOGLE_AUDIENCE, GOOGLE_SERVICE_ACCOUNT, REGION, ROOT
+from tests.support import running
 
 # How a machine says where its providers are.
 _FOR_PROVIDERS = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
@@ -59,7 +63,7 @@ class Terraform:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
         return done.returncode, done.stdout
 
@@ -67,6 +71,28 @@ class Terraform:
         code, printed = self.run(*words, module=module, **environment)
         assert code == 0, f"terraform {' '.join(words)}\n{printed}"
         return printed
+
+    @contextlib.contextmanager
+    def one_provider(self, program: Path, **environment: str) -> Iterator[dict[str, str]]:
+        """Start the provider once; yield the variables with which Terraform uses it until the end.
+
+        Terraform otherwise starts it for each walk over a configuration: twice a plan or a run of
+        a test. It serves one run of Terraform after the other, not two at once, and has the
+        environment that it was started with. What uses it checks neither lock nor version:
+        `program` comes from an `init` that did.
+        """
+        with tempfile.TemporaryDirectory(prefix="") as folder:  # a socket's path must be short
+            variables = self.environment | environment | {"TMPDIR": folder}
+            # Until a run says otherwise, it logs every call.
+            variables |= {"TF_LOG_SDK": "off", "TF_LOG_SDK_PROTO": "off", "TF_LOG_PROVIDER": "off"}
+            log = Path(folder, "log")
+
+            def address() -> str | None:
+                found = re.search(r"TF_REATTACH_PROVIDERS='(.*)'", log.read_text())
+                return found and found[1]
+
+            with running([program, "-debug"], variables, up=address, log=log) as reattach:
+                yield environment | {"TF_REATTACH_PROVIDERS": reattach}
 
 
 @dataclass(frozen=True)
@@ -154,8 +180,6 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     folder = tmp_path_factory.mktemp("tree")
     for part in ("terraform", "local/estate", "functions/db_to_cloudwatch/queries"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns(".terraform"))
-    for module in (folder / "terraform/modules").iterdir():
-        shutil.copy(folder / "terraform/.terraform.lock.hcl", module)
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -167,8 +191,19 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
         kept
         | terraform_cli.environment(folder / "data", lock=lock)
         | {"TF_IN_AUTOMATION": "1", "TF_CLI_ARGS": "-no-color", "TF_INPUT": "0"}
-        | {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": REGION},
+        | {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": REGION}
+        # Memory for time: what the schemas take is soon given back, as a whole.
+        | {"GOGC": "400"},
     )
+
+
+@pytest.fixture(scope="session")
+def provider(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The provider's program, as `init` installs it: of a version and hash that the lock allows."""
+    data = tmp_path_factory.mktemp("provider")
+    terraform.must("init", "-backend=false", "-lockfile=readonly", TF_DATA_DIR=str(data))
+    [program] = (data / "providers" / terraform_cli.PROVIDER).glob("*/*/terraform-provider-aws_v*")
+    return program
 
 
 @pytest.fixture(scope="session")
@@ -184,7 +219,11 @@ def aws(ministack: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session", params=["local", "staging", "production"])
 def plan(
-    request: pytest.FixtureRequest, terraform: Terraform, aws: dict[str, str], tmp_path_factory: Any
+    request: pytest.FixtureRequest,
+    terraform: Terraform,
+    provider: Path,
+    aws: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Plan:
     """The first plan of an environment, made with its two files."""
     environment = request.param
@@ -205,16 +244,16 @@ def plan(
         variables["TF_VAR_api_base_url"] = API_BASE_URL
         variables["TF_VAR_google_credentials"] = json.dumps(GOOGLE_CREDENTIALS)
     file = f"environments/{environment}"
-    terraform.must(
-        "init", "-lockfile=readonly", f"-backend-config={file}.s3.tfbackend", **variables
-    )
-    terraform.must(
-        "plan",
-        "-parallelism=30",
-        f"-out={folder / 'plan'}",
-        f"-var-file={file}.tfvars",
-        **variables,
-    )
-    return Plan(
-        environment, json.loads(terraform.must("show", "-json", f"{folder / 'plan'}", **variables))
-    )
+    with terraform.one_provider(provider, **variables) as attached:
+        terraform.must(
+            "init", "-lockfile=readonly", f"-backend-config={file}.s3.tfbackend", **attached
+        )
+        terraform.must(
+            "plan",
+            "-parallelism=30",
+            f"-out={folder / 'plan'}",
+            f"-var-file={file}.tfvars",
+            **attached,
+        )
+        shown = terraform.must("show", "-json", f"{folder / 'plan'}", **attached)
+    return Plan(environment, json.loads(shown))

@@ -6,14 +6,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
-MODULES = [path.parent for path in sorted(TERRAFORM.glob("modules/*/tests"))]
 # A colleague on any platform has to find the hash of their provider.
 PLATFORMS = 14
 
@@ -31,40 +29,55 @@ def test_lock(terraform: Any, folder: str) -> None:
 
 
 def test_modules_own_tests(terraform: Any, tmp_path: Path) -> None:
-    """All files of all modules, side by side: a run costs Terraform a second of its own."""
-    folders = [*(f"terraform/modules/{module.name}" for module in MODULES), "terraform"]
-    # Variables by themselves: without a provider to be started, a refusal takes no time.
-    for tests in [*(terraform.folder / "terraform").rglob("tests/variables")]:
-        module = tests.parent.parent
-        alone = terraform.folder / "variables" / module.name
-        shutil.copytree(tests, alone / "tests")
+    """All files of all modules in one process, which reads the provider's schemas once."""
+    root = terraform.folder / "together"
+    (root / "tests").mkdir(parents=True)
+    (root / "main.tf").touch()  # without any, init would do nothing
+    shutil.copy(terraform.folder / "terraform/.terraform.lock.hcl", root)
+    runs = 0
+    for versions in sorted((terraform.folder / "terraform").rglob("versions.tf")):
+        module = versions.parent
+        files = [*module.glob("tests/**/*.tftest.hcl")]
+        assert files, f"{module} has no tests"
+        for file in files:
+            text, here = _with_its_module(file, module, root)
+            name = "-".join(file.relative_to(terraform.folder).parts)
+            (root / "tests" / name).write_text(text)
+            runs += here
+    variables = {"TF_DATA_DIR": str(tmp_path / "data")}
+    terraform.must("init", "-backend=false", "-lockfile=readonly", module="together", **variables)
+    [program] = (tmp_path / "data/providers").glob("*/hashicorp/aws/*/*/terraform-provider-aws_v*")
+    with terraform.one_provider(program, **variables) as attached:
+        printed = terraform.must("test", module="together", **attached)
+    assert f"{runs} passed, 0 failed." in printed
+
+
+def _with_its_module(file: Path, module: Path, root: Path) -> tuple[str, int]:
+    """Return a file of tests as `root` can run it, and how many runs it has.
+
+    Each run names its module, and the values of the module's tfvars are the file's own. Tests in
+    the folder `variables` run on variables.tf alone: without a provider a refusal takes no time.
+    """
+    values = "".join(path.read_text() for path in module.glob("tests/*.tfvars"))
+    if file.parent.name == "variables":
+        alone = root / "variables" / module.relative_to(root.parent)
+        alone.mkdir(parents=True, exist_ok=True)
         shutil.copy(module / "variables.tf", alone)
-        for values in tests.parent.glob("*.tfvars"):
-            shutil.copy(values, alone / "tests")
-        folders.append(str(alone.relative_to(terraform.folder)))
-    data = {folder: {"TF_DATA_DIR": str(tmp_path / folder.replace("/", "-"))} for folder in folders}
-    for folder in folders:
-        terraform.must(
-            "init", "-backend=false", "-lockfile=readonly", module=folder, **data[folder]
-        )
-
-    def test(file: Path) -> tuple[int, str]:
-        folder = str(file.parent.parent.relative_to(terraform.folder))
-        only = f"-filter=tests/{file.name}"
-        code, printed = terraform.run("test", only, module=folder, **data[folder])
-        return code, printed
-
-    files = [path for f in folders for path in (terraform.folder / f).glob("tests/*.tftest.hcl")]
-    assert len(files) >= len(folders)
-    with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
-        results = list(side_by_side.map(test, files))
-    failed = [printed for code, printed in results if code != 0]
-    assert not failed, "\n".join(failed)
-    assert not any(re.search(r"\b0 passed", printed) for _, printed in results)
+        module = alone
+    source = f"./{os.path.relpath(module, root)}"
+    text, runs = re.subn(
+        r'^run ".+" \{$',
+        rf'\g<0>\n  module {{\n    source = "{source}"\n  }}',
+        file.read_text(),
+        flags=re.MULTILINE,
+    )
+    if not re.search(r"^variables \{$", text, re.MULTILINE):
+        text += "\nvariables {\n}\n"
+    return re.sub(r"^variables \{$", lambda m: f"{m[0]}\n{values}", text, flags=re.MULTILINE), runs
 
 
 def test_a_query_without_a_namespace_is_named(
-    terraform: Any, aws: dict[str, str], tmp_path: Path
+    terraform: Any, provider: Path, aws: dict[str, str], tmp_path: Path
 ) -> None:
     nameless = terraform.folder / "functions/db_to_cloudwatch/queries/nameless.sql"
     variables = aws | {"TF_DATA_DIR": str(tmp_path)}
@@ -74,8 +87,11 @@ def test_a_query_without_a_namespace_is_named(
         '/* unit = "Count" */\nSELECT COUNT(*) AS N FROM users -- namespace = "X"\n'
     )
     try:
-        terraform.must("init", **variables)
-        code, printed = terraform.run("plan", "-var-file=environments/staging.tfvars", **variables)
+        with terraform.one_provider(provider, **variables) as attached:
+            terraform.must("init", **attached)
+            code, printed = terraform.run(
+                "plan", "-var-file=environments/staging.tfvars", **attached
+            )
     finally:
         nameless.unlink()
         backend.unlink()
