@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
 	secret phone-key phone-url export export-status export-revoke kpi-check kpi-status \
-	kpi-backfill test test-unit lint lock bench clean guard base ready browser
+	kpi-backfill test test-unit explore lint lock bench clean guard base ready browser
 
 ENV ?= local
 FUNCTION ?=
@@ -95,6 +95,8 @@ test: lint browser ## every test there is, the laptop's stack included
 	@$(PYTEST) -n 2 --dist=loadgroup --no-loadscope-reorder --durations=20 $(ARGS)
 test-unit: base ## the tests that need nothing but Python
 	@$(PYTEST) tests/unit
+explore: base ## the tests of random input, with more of it, and other than last time
+	@$(PYTEST) -n 2 -m hypothesis --hypothesis-profile=explore tests/unit tests/sandbox
 lint: ready ## style and types
 	@.venv/bin/ruff check && .venv/bin/ruff format --check --quiet
 	@.venv/bin/mypy

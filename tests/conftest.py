@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import sync_playwright
 
 import lifecycle
@@ -22,6 +23,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Hypothesis gives a test the same input each time, until the test is changed, and no test fails for
+# being slow: what is red was made so by a change. `make explore` looks further, at new input.
+settings.load_profile("ci")
+settings.register_profile(
+    "explore",
+    settings.get_profile("default"),
+    max_examples=1000,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 # Each of pytest's workers has ports of its own.
 FIRST_PORT = 5100 + 400 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 # What shares a stack, a database, a plan or zips stays with one worker; elsewhere a file does.

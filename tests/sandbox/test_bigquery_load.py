@@ -183,7 +183,7 @@ def as_text(value):
     return str(value)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 @pytest.mark.parametrize("kind", VALUES)
 @pytest.mark.parametrize("marker", [None, "\\N"], ids=["plain", "marker"])

@@ -504,7 +504,7 @@ def test_a_figure_is_freed(monkeypatch):
     assert [figure() for figure in made] == [None]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.dictionaries(
         st.integers(-40, 5).map(lambda n: int(NOW.timestamp()) + 300 * n),

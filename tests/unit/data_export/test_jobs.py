@@ -258,13 +258,13 @@ class World(RuleBasedStateMachine):
         assert jobs.take_mail(self.job_id, self.now + 1000, LEASE) is None
 
 
+@pytest.mark.hypothesis
 def test_one_file_and_one_mail_whatever_comes(table):
     run_state_machine_as_test(
         World,
         settings=settings(
             max_examples=50,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -150,7 +150,7 @@ def tries(world, action, troubles, night, *, by_hand):
 
 
 @pytest.mark.parametrize("by_hand", [True, False])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(nights=st.lists(NIGHT, min_size=1, max_size=3))
 def test_what_was_comes_back(by_hand, nights):
     with pytest.MonkeyPatch.context() as patch:

@@ -367,7 +367,7 @@ class World(RuleBasedStateMachine):
         self.all_is_well()
 
 
-World.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+World.TestCase.settings = settings(max_examples=100, stateful_step_count=50)
 TestWorld = World.TestCase
 
 
