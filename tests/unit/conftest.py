@@ -1,8 +1,10 @@
 import functools
+import threading
 from types import SimpleNamespace
 
 import pytest
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
 
 from common import aws
 
@@ -16,15 +18,10 @@ def laptop_knows_nothing(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-northeast-1")
     monkeypatch.setenv("PARAMETER_PATH", "/test/myApp")
-    aws.client.cache_clear()
+    made = aws.client  # which a test may replace
+    made.cache_clear()
     yield
-    aws.client.cache_clear()
-
-
-@pytest.fixture
-def moto():
-    with mock_aws():
-        yield
+    made.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +30,30 @@ def one_client():
     return functools.cache(aws.client.__wrapped__)
 
 
-@pytest.fixture
-def kept_clients(moto, one_client):
+@pytest.fixture(scope="session")
+def atomic():
+    """Moto answers one request after another, as DynamoDB takes writes to an item.
+
+    By itself it looks at a condition and writes without a lock: of several threads two succeed.
+    """
+    lock, answer = threading.RLock(), BotocoreStubber.process_request
+
+    def one(*arguments):
+        with lock:
+            return answer(*arguments)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aws, "client", one_client)
+        patch.setattr(BotocoreStubber, "process_request", one)
+        yield
+
+
+@pytest.fixture
+def moto(atomic, one_client, monkeypatch):
+    """The AWS of a test, empty; with `aws.client` as functions call it."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # which takes seconds
+    monkeypatch.setattr(aws, "client", one_client)
+    # The session keeps the services' models, which take longest to read.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
         yield
 
 

@@ -70,19 +70,10 @@ def cloudwatch(put_parameter, monkeypatch):
     put_parameter("AWS_COGNITO_USER_POOL_ID", "pool-1")
     put_parameter("AWS_COGNITO_CLIENT_ID", "client-1")
     fake = FakeCloudWatch()
-    ssm = aws.client("ssm")
-    clients = {"ssm": ssm, "cloudwatch": fake}
-    monkeypatch.setattr(aws, "client", _cached(clients))
+    clients = {"ssm": aws.client("ssm"), "cloudwatch": fake}
+    monkeypatch.setattr(aws, "client", clients.__getitem__)
     monkeypatch.setattr(http, "_backoff", lambda _: 0)
     return fake
-
-
-def _cached(clients):
-    def client(name):
-        return clients[name]
-
-    client.cache_clear = lambda: None
-    return client
 
 
 @pytest.fixture

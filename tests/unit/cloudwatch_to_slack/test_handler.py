@@ -92,11 +92,9 @@ def cloudwatch(put_parameter, monkeypatch):
     put_parameter("SLACK_BOT_TOKEN", TOKEN)
     fake = FakeCloudWatch()
     clients = {"ssm": aws.client("ssm"), "cloudwatch": fake}
-    real = aws.client
     monkeypatch.setattr(aws, "client", clients.__getitem__)
     monkeypatch.setattr(http, "_backoff", lambda _: 0)
-    yield fake
-    monkeypatch.setattr(aws, "client", real)
+    return fake
 
 
 def graph(title, metric="m", **fields):

@@ -26,11 +26,6 @@ class Clock:
 
 
 @pytest.fixture
-def moto(kept_clients):
-    pass
-
-
-@pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
     for module in (export_link, export_mail):

@@ -47,10 +47,8 @@ def cloudwatch(put_parameter, monkeypatch):
         put_parameter(name, "3306" if name.endswith("PORT") else "x")
     fake = FakeCloudWatch()
     clients = {"ssm": aws.client("ssm"), "cloudwatch": fake}
-    real = aws.client
     monkeypatch.setattr(aws, "client", clients.__getitem__)
-    yield fake
-    monkeypatch.setattr(aws, "client", real)
+    return fake
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """An estate in moto: databases, a group, machines, services; and every call that was made."""
 
+import functools
 import json
 from collections import Counter
 from datetime import UTC, datetime
@@ -7,7 +8,6 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from common import aws
 from env_scheduler import handler
@@ -18,15 +18,14 @@ DATABASE = {
     "Engine": "mysql", "DBInstanceClass": "db.t4g.micro", "AllocatedStorage": 20,
     "MasterUsername": "a", "MasterUserPassword": "a-password",
 }  # fmt: skip
+# Those of the tests, apart from those of the functions, whose calls are counted.
+client = functools.cache(boto3.client)
 READS = ("Describe", "List", "Get")
 
 
 @pytest.fixture
-def estate(monkeypatch):
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # which takes seconds
-    # One session keeps the services' models, which take longest to read.
-    with mock_aws(config={"core": {"reset_boto3_session": False}}):
-        yield Estate()
+def estate(moto):
+    return Estate()
 
 
 @pytest.fixture
@@ -58,15 +57,15 @@ def seen(estate, at, context):
 @pytest.fixture
 def calls(estate, monkeypatch):
     """Count the function's calls of AWS by name; with `refuse`, answer some with an error."""
-    counted = Counter()
+    counted, watched = Counter(), {}
     refused = {}
     real = aws.client
 
     def client(service):
         made = real(service)
-        if not getattr(made, "counted", False):
-            made.counted = True
-            made.meta.events.register("before-call", note)
+        if service not in watched:
+            watched[service] = made.meta.events
+            watched[service].register("before-call", note)
         return made
 
     def note(model, params, **_):
@@ -82,21 +81,22 @@ def calls(estate, monkeypatch):
 
         return ClientError(error, name)
 
-    client.cache_clear = real.cache_clear
     monkeypatch.setattr(aws, "client", client)
-    return SimpleNamespace(
+    yield SimpleNamespace(
         counted=counted,
         refuse=lambda name, code, part="": refused.__setitem__((name, part), code),
         forgive=refused.clear,
         writes=lambda: {n: c for n, c in counted.items() if not n.startswith(READS)},
     )
+    for events in watched.values():
+        events.unregister("before-call", note)
 
 
 class Estate:
     def __init__(self):
-        self.ec2, self.rds, self.ecs = (boto3.client(name) for name in ("ec2", "rds", "ecs"))
-        self.groups = boto3.client("autoscaling")
-        self.bounds = boto3.client("application-autoscaling")
+        self.ec2, self.rds, self.ecs = map(client, ("ec2", "rds", "ecs"))
+        self.groups = client("autoscaling")
+        self.bounds = client("application-autoscaling")
 
     def machines(self, count=1, *tags, **fields):
         specification = [{"ResourceType": "instance", "Tags": list(tags or (TAG,))}]

@@ -6,7 +6,6 @@ import tracemalloc
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
-import boto3
 import pytest
 import responses
 from moto.autoscaling.models import autoscaling_backends
@@ -16,6 +15,7 @@ from common.events import InvalidEvent
 from common.failures import RunFailed
 from env_scheduler import auto_scaling, ec2, ecs, rds
 from env_scheduler.handler import handler
+from tests.unit.env_scheduler.conftest import client
 
 WEEKDAYS = {"name": "weekdays", "start": "08:00", "stop": "21:00"}
 STOP_ONLY = {"name": "office-hours"}
@@ -361,29 +361,29 @@ def test_a_daemon_is_left():
 
 @pytest.fixture
 def machine_arn(moto, monkeypatch):
-    client = boto3.client("stepfunctions")
+    states = client("stepfunctions")
     role = "arn:aws:iam::123456789012:role/a"
     definition = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
-    made = client.create_state_machine(name="env_scheduler", definition=definition, roleArn=role)
+    made = states.create_state_machine(name="env_scheduler", definition=definition, roleArn=role)
     monkeypatch.setenv("STATE_MACHINE_ARN", made["stateMachineArn"])
     return made["stateMachineArn"]
 
 
 def executions(arn):
-    client = boto3.client("stepfunctions")
-    return [one["name"] for one in client.list_executions(stateMachineArn=arn)["executions"]]
+    states = client("stepfunctions")
+    return [one["name"] for one in states.list_executions(stateMachineArn=arn)["executions"]]
 
 
 def described_all(arn):
-    client = boto3.client("stepfunctions")
-    found = client.list_executions(stateMachineArn=arn)["executions"]
-    return [client.describe_execution(executionArn=one["executionArn"]) for one in found]
+    states = client("stepfunctions")
+    found = states.list_executions(stateMachineArn=arn)["executions"]
+    return [states.describe_execution(executionArn=one["executionArn"]) for one in found]
 
 
 def end_all(arn):
-    client = boto3.client("stepfunctions")
-    for one in client.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
-        client.stop_execution(executionArn=one["executionArn"])
+    states = client("stepfunctions")
+    for one in states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
+        states.stop_execution(executionArn=one["executionArn"])
 
 
 def test_a_boundary_is_run_once_and_a_missed_one_is_caught_up(full, machine_arn, at, context, seen):
@@ -393,12 +393,8 @@ def test_a_boundary_is_run_once_and_a_missed_one_is_caught_up(full, machine_arn,
     answer = handler(event, context)
     name = "office-hours-suspend-20261125T1200Z"
     assert (answer["run"], answer["due"], answer["execution"]) == (True, 8, name)
-    (running,) = boto3.client("stepfunctions").list_executions(stateMachineArn=machine_arn)[
-        "executions"
-    ]
-    described = boto3.client("stepfunctions").describe_execution(
-        executionArn=running["executionArn"]
-    )
+    (running,) = client("stepfunctions").list_executions(stateMachineArn=machine_arn)["executions"]
+    described = client("stepfunctions").describe_execution(executionArn=running["executionArn"])
     passed = json.loads(described["input"])
     assert passed["action"] == "suspend"
     assert passed["boundary"] == "2026-11-25T12:00:00Z"

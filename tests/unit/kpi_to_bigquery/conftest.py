@@ -118,9 +118,7 @@ class World:
 
 
 @pytest.fixture
-def world(
-    request, kept_clients, put_parameter, sandbox, warehouse, quick, context, tmp_path, monkeypatch
-):
+def world(request, put_parameter, sandbox, warehouse, quick, context, tmp_path, monkeypatch):
     dataset = re.sub(r"\W", "_", request.node.name)
     ours = SimpleNamespace(**vars(kpis) | {"load": lambda name: kpis.load(name, tmp_path)})
     for module in (loads, standing):

@@ -29,11 +29,6 @@ class Clock:
 
 
 @pytest.fixture
-def moto(kept_clients):
-    pass
-
-
-@pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
     for module in (dialler, phone_call, phone_callback, phone_sweep):

@@ -114,19 +114,7 @@ def test_a_change_that_is_crossed_again_and_again_fails(table, monkeypatch):
     assert all(0 <= pause <= store.PAUSE for pause in pauses)
 
 
-@pytest.fixture
-def atomic(table, monkeypatch):
-    """DynamoDB takes one request after another; moto would mix those of several threads."""
-    lock, call = threading.Lock(), table._make_api_call
-
-    def one(*arguments):
-        with lock:
-            return call(*arguments)
-
-    monkeypatch.setattr(table, "_make_api_call", one)
-
-
-def test_of_many_at_once_one_claims(atomic):
+def test_of_many_at_once_one_claims(table):
     opened(TOKEN)
     ready = threading.Barrier(4)
 
@@ -178,7 +166,7 @@ def test_another_alert_joins_nothing(table, other):
     assert opened(SECOND, **other) == (SECOND, 1, False)
 
 
-def test_of_a_burst_one_opens_and_the_others_join(atomic):
+def test_of_a_burst_one_opens_and_the_others_join(table):
     ready = threading.Barrier(8)
 
     def alert(_):
