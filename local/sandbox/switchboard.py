@@ -2,7 +2,8 @@
 
 A call is a task of its own, which rings and then talks (see conversation.py); its status callbacks
 are another, so that they hold nobody up and yet keep their order. All waits go by one clock, which
-tests can move. Calls are kept in memory: a restart forgets them.
+tests can move. Calls are kept in memory: a restart forgets them, except each phone's last, which is
+read from the inbox.
 
 A call rings at once, except one that fails; a phone that is in a call is busy for a second one. A
 scripted `busy`, `decline` or `no-answer` comes at once too: to let a phone ring until its Timeout,
@@ -32,6 +33,7 @@ from sandbox.service import setting
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TRIES = 2
+_LOOKED_THROUGH = 1000  # items of the inbox, for the last calls before a restart
 
 
 class NoSense(Exception):
@@ -55,12 +57,34 @@ class Heard:
 
 
 @dataclass(frozen=True)
+class LastCall:
+    """A call that rang the phone and is over, as its owner remembers it.
+
+    `status` is the final one, `completed` only where it was answered; `said` all texts, `pressed`
+    all keys, in order; `problem`: what went wrong, if anything; `duration` in seconds; `at`: when
+    it ended, seconds since the epoch by the switchboard's clock (by the inbox's, after a restart).
+    """
+
+    sid: str
+    status: str
+    said: tuple[str, ...]
+    pressed: tuple[str, ...]
+    problem: str | None
+    duration: int
+    at: float
+
+
+@dataclass(frozen=True)
 class Phone:
-    """A phone: its number (E.164), whose it is ("" where nobody said), and its call."""
+    """A phone: its number (E.164), whose it is ("" where nobody said), and its call.
+
+    `last` is the call before, until the next one rings.
+    """
 
     number: str
     name: str
     call: Heard | None
+    last: LastCall | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +100,7 @@ class Switchboard:
     """All phones and calls. `version` grows at every change that a person could see."""
 
     def __init__(self, inbox: Inbox, account: Account, phones: Mapping[str, str]) -> None:
-        """Start with these phones, name by number, all silent."""
+        """Start with these phones, name by number, all silent; the inbox has their last calls."""
         self.inbox = inbox
         self.account = account
         self.version = 0
@@ -85,12 +109,17 @@ class Switchboard:
         self.script: dict[str, list[Step]] = {}  # what phones will do, by number
         self._names = dict(phones)
         self._lines: dict[str, Call] = {}  # the call that a phone is in, by number
+        self._last: dict[str, LastCall] = {}  # the call before, by number
+        for item in inbox.items(channel="twilio", limit=_LOOKED_THROUGH):
+            at = datetime.fromisoformat(item.received_at).timestamp()
+            if last := _last_call(item.body, at):
+                self._last[item.body["to"]] = last
         self._tasks: set[asyncio.Task[None]] = set()
 
     def phones(self) -> list[Phone]:
         """Return all phones, in the order in which they came to be."""
         return [
-            Phone(number, name, self._heard(self._lines.get(number)))
+            Phone(number, name, self._heard(self._lines.get(number)), self._last.get(number))
             for number, name in self._names.items()
         ]
 
@@ -132,19 +161,23 @@ class Switchboard:
         self._change(call, status)
         call.ended = call.updated
         call.gathering = False
-        if self._lines.get(call.order.to) is call:
+        rang = self._lines.get(call.order.to) is call
+        if rang:
             del self._lines[call.order.to]
         self._tell(call, "completed")
         call.reports.put_nowait(None)
-        self._note(
+        note = self._note(
             call,
             "ended",
+            rang=rang,
             status=status,
             duration=call.duration,
             said=call.said,
             pressed=call.pressed,
             problem=call.problem,
         )
+        if last := _last_call(note, call.ended):
+            self._last[call.order.to] = last
         if call.task and call.task is not asyncio.current_task():
             call.task.cancel()
 
@@ -183,6 +216,7 @@ class Switchboard:
         occupied = call.order.to in self._lines
         if not occupied:
             self._lines[call.order.to] = call
+            self._last.pop(call.order.to, None)
         call.started = self.clock.now()
         self._change(call, "ringing")
         self._tell(call, "ringing")
@@ -268,12 +302,14 @@ class Switchboard:
         if told := calls.report(call, self.account.sid, event, rfc2822(self.clock.now())):
             call.reports.put_nowait(told)
 
-    def _note(self, call: Call, event: str, **more: object) -> None:
+    def _note(self, call: Call, event: str, **more: object) -> dict[str, Any]:
         who = self._names.get(call.order.to) or call.order.to
         said = {"began": f"call to {who}", "ended": f"call to {who}: {call.status}"}
         words = said.get(event) or f"call to {who}: webhook failed, {more['problem']}"
         ends = {"to": call.order.to, "name": self._names[call.order.to], "from": call.order.caller}
-        self.inbox.add("twilio", words, {"event": event, "sid": call.sid, **ends, **more})
+        note = {"event": event, "sid": call.sid, **ends, **more}
+        self.inbox.add("twilio", words, note)
+        return note
 
     def _heard(self, call: Call | None) -> Heard | None:
         if call is None or call.started is None:
@@ -327,6 +363,21 @@ def read_phones(text: str) -> dict[str, str]:
                     f'SANDBOX_PHONES takes a list of {{"number": "+81…", "name"}}, got {phone!r}'
                 )
     return names
+
+
+def _last_call(note: Any, at: float) -> LastCall | None:
+    """Read what the inbox was told of the end of a call; None: that was no such, or rang nobody."""
+    if not (isinstance(note, dict) and note.get("event") == "ended" and note.get("rang")):
+        return None
+    return LastCall(
+        sid=note["sid"],
+        status=note["status"],
+        said=tuple(note["said"]),
+        pressed=tuple(note["pressed"]),
+        problem=note["problem"],
+        duration=note["duration"],
+        at=at,
+    )
 
 
 def rfc2822(at: float) -> str:

@@ -222,16 +222,26 @@ def test_nobody_answers_then_the_second_acknowledges(phones):
 
 
 def test_in_the_browser_the_phone_is_answered_and_key_1_pressed(phones, look):
+    before = phones.laptop.newest()
     told = phones.call(phones.group())
     page = look(SimpleNamespace(url=phones.laptop.stack.sandbox_url))
     phone = f"#phone-{AOI[1:]}"
     page.click(f"{phone}-answer", timeout=20_000)
-    expect(page.locator(f"{phone}-said")).to_contain_text(
-        "db-1のディスク使用率が95パーセントです。"
-    )
+    expect(page.locator(f"{phone}.gathering")).to_be_visible(timeout=20_000)
     page.keyboard.press("1")
-    expect(page.locator(f"{phone}-said")).to_contain_text("佐藤 葵さんの対応として記録しました")
     assert phones.ended(told)["acknowledged_by"] == "佐藤 葵"
+    until(lambda: phones.phone(AOI)["call"] is None)
+    # The call is over; what was said in it is in the inbox, and stays on the card.
+    (call,) = [
+        item["body"]
+        for item in phones.laptop.inbox(before, channel="twilio")
+        if item["body"]["event"] == "ended"
+    ]
+    assert call["pressed"] == ["1"]
+    assert call["said"][1] == "db-1のディスク使用率が95パーセントです。"
+    assert "佐藤 葵さんの対応として記録しました" in call["said"][-1]
+    expect(page.locator(f"{phone}-from")).to_contain_text("last call", timeout=20_000)
+    expect(page.locator(f"{phone}-said .spoken")).to_have_text(call["said"])
 
 
 def test_busy_is_the_same_once_more_then_the_next_and_at_the_end_exhausted(phones):

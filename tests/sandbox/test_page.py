@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from sandbox.inbox import open_inbox
 from sandbox.page import mrkdwn, picture
+from tests.support import until
 
 SCRIPT = "<script>document.title='bad'</script><img src=x onerror=alert(1)>"
 START = "START RequestId: {0} Version: 1"
@@ -114,7 +115,7 @@ def test_pictures_come_from_the_sandbox_alone(file, path):
 def test_an_empty_inbox_says_so_and_that_aws_is_away(served):
     response = requests.get(served.url, timeout=10)
     assert "Nothing here yet" in response.text
-    assert "AWS does not answer" in response.text
+    until(lambda: "AWS does not answer" in requests.get(served.url, timeout=10).text)
     assert "● " not in response.text
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy

@@ -1,13 +1,25 @@
 """The phones of the page, with a person in Chromium at them."""
 
 import json
+import re
 
 import pytest
 import requests
 from playwright.sync_api import expect
 
 from tests.sandbox.conftest import AOI, CALLER, PHONES, REN
-from tests.sandbox.hooks import act, advance, dial, ended, gather, heard, hooking, quiet, ringing
+from tests.sandbox.hooks import (
+    act,
+    advance,
+    dial,
+    ended,
+    gather,
+    heard,
+    hooking,
+    quiet,
+    ringing,
+    script,
+)
 from tests.support import until
 
 BAD = "+819000000066"
@@ -23,6 +35,11 @@ def card(page, number=AOI):
 
 def button(page, name, number=AOI):
     return page.locator(f"#phone-{number[1:]}-{name}")
+
+
+def last(server, number=AOI):
+    phones = requests.get(f"{server.url}/twilio/phones", timeout=10).json()
+    return next(phone["last"] for phone in phones if phone["number"] == number)
 
 
 def focused(page):
@@ -98,6 +115,13 @@ def test_a_call_by_keyboard_alone(server, hook, look):
     expect(phone.locator("button")).to_have_count(0)
     assert focused(page) == phone.get_attribute("id")
     assert ended(server, call).status == "completed"
+    # The last words stay, now and for whoever opens the page later.
+    for _ in range(2):
+        expect(phone.locator(".result")).to_have_text("completed")
+        expect(button(page, "from")).to_contain_text(re.compile(r"last call .*pressed 1$"))
+        expect(said.locator(".spoken")).to_have_text(["見守りです。", QUESTION, THANKS])
+        expect(phone).to_have_class(re.compile(r"\bidle\b"))
+        page.reload()
 
     item = page.locator(".item", has=page.locator(".result")).first
     expect(item.locator(".who")).to_contain_text("佐藤 葵 completed")
@@ -187,3 +211,78 @@ def test_markup_long_texts_and_little_room(server, hook, look, scheme):
     expect(page.locator(".item .spoken", has_text=SCRIPT).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator("script:not([src]), img[src=x]").count() == 0
+    # What is too long for its card is scrolled; its end is what one sees.
+    expect(button(page, "said", BAD).locator(".spoken")).to_have_text([LONG, SCRIPT])
+    page.reload()
+    card(page, BAD).scroll_into_view_if_needed()
+    expect(newest).to_be_in_viewport()
+    expect(button(page, "from", BAD)).to_be_in_viewport()
+
+
+def test_the_last_words_stay_until_the_next_call_rings(server, hook):
+    hook.say("/start", "<Say>one</Say>")
+    script(server, {"answer": []})
+    first = ended(server, dial(server, hook))
+    kept = last(server)
+    assert (kept["sid"], kept["status"], kept["said"]) == (first.sid, "completed", ["one"])
+    # A call that never rang the phone is none of its own.
+    script(server, {"ring": "fail"})
+    assert ended(server, dial(server, hook)).status == "failed"
+    assert last(server) == kept
+    second = dial(server, hook)
+    ringing(server)
+    assert last(server) is None
+    # Nor is one that found it busy.
+    assert ended(server, dial(server, hook)).status == "busy"
+    assert last(server) is None
+    second.update(status="canceled")
+    kept = last(server)
+    assert (kept["sid"], kept["status"], kept["said"]) == (second.sid, "canceled", [])
+
+
+def test_each_phone_keeps_its_own_last_words(server, hook):
+    for number, words in ((AOI, "for Aoi"), (REN, "for Ren")):
+        script(server, {"answer": []}, number=number)
+        hook.say("/start", f"<Say>{words}</Say>")
+        ended(server, dial(server, hook, to=number))
+    assert [last(server, number)["said"] for number in (AOI, REN)] == [["for Aoi"], ["for Ren"]]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("step", "status"), [("busy", "busy"), ("no-answer", "no-answer"), ("decline", "busy")]
+)
+def test_a_call_that_nobody_answered_left_no_words(server, hook, look, step, status):
+    script(server, {"ring": step})
+    ended(server, dial(server, hook))
+    page = look(server)
+    expect(card(page).locator(".result")).to_have_text(status)
+    expect(button(page, "from")).to_have_text(re.compile(r"last call .*, not answered$"))
+    expect(button(page, "said").locator(".spoken")).to_have_count(0)
+
+
+@pytest.mark.browser
+def test_what_went_wrong_in_the_last_call_stays_too(server, hook, look):
+    hook.say("/start", "<Dial>+81</Dial>")
+    script(server, {"answer": []})
+    ended(server, dial(server, hook))
+    page = look(server)
+    expect(button(page, "problem")).to_contain_text("12200: Dial is a verb of Twilio's")
+    expect(card(page).locator(".result")).to_have_class(re.compile(r"\bbad\b"))
+
+
+def test_the_last_words_outlive_a_restart(start_sandbox, tmp_path):
+    with start_sandbox(tmp_path) as server, hooking() as hook:
+        hook.say("/start", "<Say>one</Say>", gather("two"))
+        hook.say("/keys", "<Say>three</Say>")
+        script(server, {"answer": ["1"]})
+        ended(server, dial(server, hook))
+        dial(server, hook, to=REN)
+        ringing(server, REN)
+        before = last(server)
+    with start_sandbox(tmp_path) as server:
+        after, cut = last(server), last(server, REN)
+        assert (after["said"], after["pressed"]) == (["one", "two", "three"], ["1"])
+        assert abs(after.pop("at") - before.pop("at")) < 60
+        assert after == before
+        assert (cut["status"], cut["problem"]) == ("failed", "the sandbox was stopped")

@@ -242,7 +242,7 @@ def test_the_inbox_tells_of_calls_and_keeps_secrets(sandbox):
     known = {"sid": call.sid, "to": REN, "name": "鈴木 蓮", "from": CALLER}
     assert began["body"] == {"event": "began", **known, "timeout": 7, "url": URL}
     end = {"status": "canceled", "duration": 0, "said": [], "pressed": [], "problem": None}
-    assert over["body"] == {"event": "ended", **known, **end}
+    assert over["body"] == {"event": "ended", **known, **end, "rang": True}
     assert AUTH_TOKEN not in json.dumps(sandbox.inbox(channel="twilio"))
 
 
