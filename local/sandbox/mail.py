@@ -39,8 +39,8 @@ _ADDRESS = re.compile(r"(https?://[^\s<>\"\x7f-\U0010ffff]+(?<![.,:;!?)'\]]))")
 _BLOCK = re.compile(r"<(?:p|div|br|tr|li|h[1-6]|hr)\b", re.IGNORECASE)
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'self'; "
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
         "sandbox allow-popups allow-popups-to-escape-sandbox allow-downloads"
     ),
     "Cache-Control": "no-store",
@@ -54,8 +54,12 @@ _PAPER = """<!doctype html>
 <meta name="color-scheme" content="light">
 <base target="_blank">
 <style>
+@font-face { font-family: Japanese; src: local("Hiragino Sans"), local("HiraginoSans-W3"),
+    local("Yu Gothic UI"), local("Meiryo"), local("Noto Sans CJK JP"),
+    local("NotoSansCJKjp-Regular"), local("Noto Sans JP"), url("/static/japanese.ttf");
+  unicode-range: U+203B, U+2460-24FF, U+2E80-30FF, U+3400-4DBF, U+4E00-9FFF, U+FF00-FFEF }
 body { margin: 12px; background: #fff; color: #24231f; overflow-wrap: anywhere;
-  font: 15px/1.6 system-ui, -apple-system, "Hiragino Sans", "Noto Sans CJK JP", sans-serif }
+  font: 15px/1.6 Japanese, system-ui, -apple-system, sans-serif }
 img { max-width: 100% }
 </style>
 """

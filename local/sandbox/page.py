@@ -28,11 +28,11 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sandbox import estate, mail, runs
+from sandbox import estate, fonts, mail, runs
 from sandbox.bigquery_jobs import Jobs
 from sandbox.bigquery_view import View, viewer
 from sandbox.charts import TOKYO, Chart, draw
@@ -50,11 +50,13 @@ _BODY = 2000  # characters; the rest is one link away, and the page stays light
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _LINK = re.compile(r"<((?:https?://|mailto:)[^|>\s]+)(?:\|([^>\n]*))?>")
 _BOLD = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])")
+# A mail's frame is of no origin.
+_FONT_HEADERS = {"Cache-Control": "max-age=86400", "Access-Control-Allow-Origin": "*"}
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+        "font-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -159,8 +161,18 @@ def routes(
         Route("/", page, methods=["GET"]),
         Route("/estate", estate_page, methods=["GET"]),
         Route("/bigquery", _tables_page(viewer(jobs), templates, functions, answer)),
+        _font_route(),
         Mount("/static", StaticFiles(directory=_HERE / "static")),
     ]
+
+
+def _font_route() -> Route:
+    path = fonts.japanese()
+
+    async def font(_: Request) -> Response:
+        return FileResponse(path, media_type="font/ttf", headers=_FONT_HEADERS)
+
+    return Route("/static/japanese.ttf", font, methods=["GET"])
 
 
 def _tables_page(

@@ -8,7 +8,6 @@ import functools
 import io
 import math
 import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,10 +21,12 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
+from sandbox import fonts
 from sandbox.metric_math import Series
 from sandbox.widget import Axis, Line, Mark, Widget
 
-_FONTS = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "Hiragino Sans", "DejaVu Sans")
+# matplotlib's own, and for what it lacks the sandbox's: the same picture on every machine.
+_FONTS = ["DejaVu Sans", fonts.JAPANESE]
 _DPI = 100
 _DARK, _TEXT, _GREY, _GRID = "#16191f", "#545b64", "#aab7b8", "#eaeded"
 _TITLE, _LABEL, _SMALL, _BESIDE = (16.0, _DARK), (12.0, _TEXT), (11.0, _TEXT), (11.0, _DARK)
@@ -33,7 +34,9 @@ _ROW = 19  # pixels of a row of the legend
 _STEPS = (60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600)
 _DAY = 86400
 _LINE = 2 * 72 / _DPI  # points: two whole pixels, so that straight lines have their very colour
-_LOCK = threading.Lock()  # matplotlib's fonts and Python's warnings are no matter for two threads
+_LOCK = threading.Lock()  # matplotlib's fonts are no matter for two threads
+
+font_manager.fontManager.addfont(fonts.japanese())
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,10 @@ class _Box:
 def draw(widget: Widget, series: Mapping[str, Series], *, asked: str = "") -> bytes:
     """Return a PNG of exactly the widget's size; `series` by the lines' ids.
 
-    `asked`, the widget's own JSON, is written into the file, for whoever wants to compare.
+    `asked`, the widget's own JSON, is written into the file, for whoever wants to compare. A
+    character that no font has is drawn as a box, and is one of Python's warnings.
     """
-    with _LOCK, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # no font has every letter
+    with _LOCK:
         # A hundredth of a pixel more, as the sizes are cut to whole pixels.
         size = ((widget.width + 0.01) / _DPI, (widget.height + 0.01) / _DPI)
         figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
@@ -428,9 +431,7 @@ def _numbers(sheet: _Sheet, box: _Box, lines: Sequence[Line], series: Mapping[st
 
 @functools.cache
 def _font(pixels: float) -> FontProperties:
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    family = [name for name in _FONTS if name in there]
-    return FontProperties(family=family, size=pixels * 72 / _DPI)
+    return FontProperties(family=_FONTS, size=pixels * 72 / _DPI)
 
 
 def _local(at: int, offset: int) -> datetime:

@@ -20,6 +20,9 @@ SERVICE = "ore-no-service"
 ACCOUNT, AUTH_TOKEN = "AC" + "0123456789abcdef" * 2, "auth-token-of-the-tests"
 CALLER, AOI, REN = "+815000000000", "+819000000001", "+819000000002"
 PHONES = [{"number": AOI, "name": "佐藤 葵"}, {"number": REN, "name": "鈴木 蓮"}]
+# In a browser: how the page's own Japanese font fares that a text needs.
+FONT = """async (text) =>
+  (await document.fonts.load("16px Japanese", text)).map((face) => face.status)"""
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [

@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 
 from sandbox.inbox import open_inbox
 from sandbox.mail import height, linked
+from tests.sandbox.conftest import FONT
 from tests.support import until
 
 SENDER = "mimamori@example.com"
@@ -292,6 +293,7 @@ def test_a_mail_looks_like_one(served, put, look):
     letter = item.frame_locator("iframe")
     expect(letter.locator("h2")).to_have_text("できました")
     expect(letter.locator("p")).to_have_css("color", "rgb(1, 2, 3)")  # its own styles count
+    assert page.frames[1].evaluate(FONT, "見") == ["loaded"]
     expect(item.locator(".comment")).to_be_hidden()
     page.locator("#alone-1").focus()
     page.keyboard.press("Tab")

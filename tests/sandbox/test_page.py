@@ -1,4 +1,5 @@
 import json
+import re
 import struct
 import threading
 import time
@@ -9,8 +10,10 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
+from sandbox.fonts import japanese
 from sandbox.inbox import open_inbox
 from sandbox.page import mrkdwn, picture
+from tests.sandbox.conftest import FONT
 from tests.support import until
 
 SCRIPT = "<script>document.title='bad'</script><img src=x onerror=alert(1)>"
@@ -120,6 +123,31 @@ def test_an_empty_inbox_says_so_and_that_aws_is_away(served):
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("selector", [".avatar", ".phone h3", ".item .words", ".item pre"])
+def test_japanese_is_shown_whatever_fonts_the_machine_has(served, look, tmp_path, selector):
+    add(tmp_path, "plain", "障害のお知らせ", "見守り")
+    page = look(served)
+    page.locator(".item summary").click()
+    page.evaluate("document.fonts.ready")
+    shown = page.locator(selector).first
+    drawn = shown.screenshot()
+    # What no font has, since Unicode does not have it, is drawn as boxes.
+    boxes = re.sub(r"[^\0-\xff]", "\u0378", shown.text_content())
+    shown.evaluate("(one, text) => { one.textContent = text; }", boxes)
+    assert shown.screenshot() != drawn
+
+
+@pytest.mark.browser
+def test_the_font_that_the_sandbox_brings(served, look):
+    font = requests.get(f"{served.url}/static/japanese.ttf", timeout=10)
+    assert font.content == japanese().read_bytes()
+    page = look(served)
+    # Nobody loads 6 MB for letters that every machine has.
+    assert page.evaluate(FONT, "CPU 95 %") == []
+    assert page.evaluate(FONT, "見") == ["loaded"]
 
 
 def test_nothing_new_costs_no_page_and_no_line_in_the_log(served, tmp_path):

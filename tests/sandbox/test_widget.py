@@ -5,6 +5,7 @@ import json
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import requests
@@ -14,6 +15,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import rcParams
+from matplotlib.font_manager import findfont
 from PIL import Image
 
 from sandbox import widget, widget_image
@@ -476,6 +479,24 @@ def test_both_axes_and_a_stack():
     assert {(0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E), (0x2C, 0xA0, 0x2C)} <= found
 
 
+def test_japanese_is_drawn_whatever_fonts_the_machine_has():
+    """No glyph is missing, which would be a warning and so an error here; each looks different."""
+    nothing = {"position": "hidden"}
+    with pytest.warns(UserWarning, match="Glyph 888 .* missing"):
+        box = drawn({}, title="\u0378", legend=nothing)  # a character that Unicode does not have
+    words = ["東", "京", "あ", "ア", "、", "ー", "㈱", "①", "ｱ"]
+    pictures = [drawn({}, title=word, legend=nothing) for word in words]
+    assert len({picture(png).tobytes() for png in (box, *pictures)}) == len(words) + 1
+    labels = [drawn({}, metrics=[[*USERS, {"label": word}]]) for word in words]
+    assert len({picture(png).tobytes() for png in labels}) == len(words)
+
+
+def test_latin_letters_keep_matplotlibs_own_font():
+    assert Path(findfont(widget_image._font(16))).name == "DejaVuSans.ttf"
+    assert "IPAexGothic" not in rcParams["font.sans-serif"] + rcParams["font.family"]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")  # no font has them all
 @pytest.mark.parametrize(
     "title", ["$x_1^", "_y", "𠮷野家 😀 \u0e01", "a\nb\tc", "x" * 5000, "\x07"]
 )
