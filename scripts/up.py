@@ -50,7 +50,8 @@ def apply(folder: str, backend: str, *flags: str, shell: Shell) -> bool:
     plan = str(Path(shell["TF_DATA_DIR"]) / "up.tfplan")
     init = ("init", "-input=false", "-no-color", "-reconfigure", "-lockfile=readonly")
     terraform(folder, *init, f"-backend-config={backend}", shell=shell)
-    common = ("-input=false", "-no-color")
+    # Most of an apply is the provider's waiting: a queue or a lifecycle rule holds up nothing else.
+    common = ("-input=false", "-no-color", "-parallelism=30")
     made = ("plan", *common, "-detailed-exitcode", f"-out={plan}", *flags)
     try:
         if terraform(folder, *made, shell=shell, ok=(0, 2)) == 0:

@@ -94,6 +94,7 @@ module "kpi_queue" {
   context  = local.context
   timeout  = local.s3_to_bigquery_timeout
   receives = 3
+  policy   = data.aws_iam_policy_document.kpi_queue.json
 }
 
 data "aws_iam_policy_document" "kpi_queue" {
@@ -118,9 +119,13 @@ data "aws_iam_policy_document" "kpi_queue" {
   }
 }
 
-resource "aws_sqs_queue_policy" "kpis" {
-  queue_url = module.kpi_queue.url
-  policy    = data.aws_iam_policy_document.kpi_queue.json
+# The queue itself has it now.
+removed {
+  from = aws_sqs_queue_policy.kpis
+
+  lifecycle {
+    destroy = false
+  }
 }
 
 resource "aws_s3_bucket_notification" "kpis" {
@@ -128,14 +133,11 @@ resource "aws_s3_bucket_notification" "kpis" {
 
   queue {
     id            = "files"
-    queue_arn     = module.kpi_queue.arn
+    queue_arn     = module.kpi_queue.arn # S3 tries whether it may send, by the queue's own policy.
     events        = ["s3:ObjectCreated:*"]
     filter_prefix = "kpi/"
     filter_suffix = ".csv"
   }
-
-  # S3 tries whether it may send.
-  depends_on = [aws_sqs_queue_policy.kpis]
 }
 
 resource "aws_lambda_event_source_mapping" "kpis" {

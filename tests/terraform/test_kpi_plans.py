@@ -85,15 +85,17 @@ def test_a_new_file_comes_into_the_queue(plan: Any) -> None:
         for one in plan.json["configuration"]["root_module"]["resources"]
         if one["address"] == "aws_s3_bucket_notification.kpis"
     ]
-    # S3 is refused a queue to which it may not send.
-    assert resource["depends_on"] == ["aws_sqs_queue_policy.kpis"]
+    # S3 is refused a queue to which it may not send: so it is told when the queue, which has its
+    # policy from the start, is made.
     queue = resource["expressions"]["queue"][0]["queue_arn"]["references"]
     assert "module.kpi_queue.arn" in queue
+    module = plan.json["configuration"]["root_module"]["module_calls"]["kpi_queue"]["module"]
+    assert "aws_sqs_queue.this.arn" in module["outputs"]["arn"]["expression"]["references"]
 
 
 def test_only_s3_sends_to_the_queue_and_of_this_bucket(plan: Any) -> None:
-    policy = plan.resources("aws_sqs_queue_policy")["aws_sqs_queue_policy.kpis"]["policy"]
-    [statement] = json.loads(policy)["Statement"]
+    queues = plan.resources("aws_sqs_queue", within="module.kpi_queue.")
+    [statement] = json.loads(queues["module.kpi_queue.aws_sqs_queue.this"]["policy"])["Statement"]
     assert statement["Effect"] == "Allow"
     assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
     assert statement["Action"] == "sqs:SendMessage"

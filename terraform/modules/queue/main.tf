@@ -19,6 +19,7 @@ resource "aws_sqs_queue" "this" {
   name                       = local.name
   visibility_timeout_seconds = local.visibility * var.timeout
   sqs_managed_sse_enabled    = true
+  policy                     = var.policy
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead.arn

@@ -65,3 +65,14 @@ variable "receives" {
     error_message = "receives: a whole number from 1 to 1000."
   }
 }
+
+variable "policy" {
+  type        = string
+  description = "Who else may use the queue, as the JSON of a policy; null where its account's roles alone do. A resource of its own would be waited for as long as the queue."
+  default     = null
+
+  validation {
+    condition     = var.policy == null || can(jsondecode(var.policy).Statement)
+    error_message = "policy: a policy's JSON, with its Statement."
+  }
+}

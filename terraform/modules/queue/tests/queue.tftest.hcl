@@ -69,6 +69,19 @@ run "dead_letters_of_a_function" {
   }
 }
 
+run "with_a_policy_of_its_own" {
+  command = plan
+
+  variables {
+    policy = jsonencode({ Version = "2012-10-17", Statement = [] })
+  }
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue.this.policy) == { Version = "2012-10-17", Statement = [] }
+    error_message = "From its start."
+  }
+}
+
 run "takes_a_name_of_75_characters_with_its_prefix" {
   command = plan
 

@@ -94,3 +94,13 @@ run "refuses_half_a_time" {
 
   expect_failures = [var.receives]
 }
+
+run "refuses_a_policy_without_a_statement" {
+  command = plan
+
+  variables {
+    policy = "{}"
+  }
+
+  expect_failures = [var.policy]
+}
