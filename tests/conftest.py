@@ -38,14 +38,16 @@ settings.register_profile(
 FIRST_PORT = 5100 + 400 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 # What shares a stack, a database, a plan or zips stays with one worker; elsewhere a file does.
 TOGETHER = ("e2e", "local", "mariadb", "package", "terraform")
+# But the whole stack comes up twice, for two halves of its tests: most of both is waiting.
+OTHER_HALF = ("e2e/test_exports.py", "e2e/test_phones.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        group = folder if folder in TOGETHER else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        path = item.path.relative_to(ROOT / "tests")
+        group = path.parts[0] if path.parts[0] in TOGETHER else str(path)
+        item.add_marker(pytest.mark.xdist_group("e2e-2" if str(path) in OTHER_HALF else group))
 
 
 class Spans:
