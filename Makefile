@@ -94,7 +94,7 @@ secret: guard ready ## fill the secret NAME=… from standard input
 test: lint browser ## every test there is, the laptop's stack included
 	@$(PYTEST) -n 2 --dist=loadgroup --no-loadscope-reorder --durations=20 $(ARGS)
 test-unit: base ## the tests that need nothing but Python
-	@$(PYTEST) tests/unit
+	@$(PYTEST) -n 2 --dist=loadgroup tests/unit
 explore: base ## the tests of random input, with more of it, and other than last time
 	@$(PYTEST) -n 2 -m hypothesis --hypothesis-profile=explore tests/unit tests/sandbox
 lint: ready ## style and types

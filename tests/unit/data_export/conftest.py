@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import pytest
 
 from common import aws
@@ -60,8 +58,9 @@ def table(moto, clock, monkeypatch):
 
 
 @pytest.fixture
-def context():
-    return SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000, aws_request_id="request-1")
+def context(context):
+    context.get_remaining_time_in_millis = lambda: 30_000  # which a lease is made of
+    return context
 
 
 @pytest.fixture

@@ -56,8 +56,8 @@ def seen(estate, at, context):
 
 @pytest.fixture
 def calls(estate, monkeypatch):
-    """Count the function's calls of AWS by name; with `refuse`, answer some with an error."""
-    counted, watched = Counter(), {}
+    """Count the function's calls of AWS by name; `refuse` and `answers` answer some of them."""
+    counted, watched, answers = Counter(), {}, {}
     refused = {}
     real = aws.client
 
@@ -75,6 +75,9 @@ def calls(estate, monkeypatch):
             if model.name == name and part in body:
                 error = {"Error": {"Code": code, "Message": f"no {part}"}}
                 raise model_error(error, model.name)
+        if answer := answers.get(model.name):
+            return SimpleNamespace(status_code=200), answer(params["body"])
+        return None
 
     def model_error(error, name):
         from botocore.exceptions import ClientError  # noqa: PLC0415
@@ -84,6 +87,7 @@ def calls(estate, monkeypatch):
     monkeypatch.setattr(aws, "client", client)
     yield SimpleNamespace(
         counted=counted,
+        answers=answers,
         refuse=lambda name, code, part="": refused.__setitem__((name, part), code),
         forgive=refused.clear,
         writes=lambda: {n: c for n, c in counted.items() if not n.startswith(READS)},

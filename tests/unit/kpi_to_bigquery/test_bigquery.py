@@ -1,7 +1,6 @@
 """The calls of BigQuery, and what is done where it answers otherwise than one would like."""
 
 import json
-import time
 from datetime import date
 from types import SimpleNamespace
 
@@ -24,10 +23,11 @@ DATA = b"0123456789"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Parts of 4 bytes, and no pause; `slept` of what is returned are the seconds of each."""
+    """Parts of 4 bytes; the clock goes on only by pauses, whose seconds are returned."""
     slept = []
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(slept), sleep=slept.append)
+    clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
     monkeypatch.setattr(bigquery, "time", clock)
+    monkeypatch.setattr(http, "monotonic", clock.monotonic)
     monkeypatch.setattr(http, "_backoff", lambda _: 0)
     monkeypatch.setattr(bigquery, "MULTIPART", PART)
     monkeypatch.setattr(bigquery, "PART", PART)
@@ -41,8 +41,7 @@ def answers():
 
 
 def connect(seconds=60, token=lambda: "a-token"):
-    deadline = time.monotonic() + seconds
-    return BigQuery("a-project", "kpi", "asia-northeast1", token=token, deadline=deadline)
+    return BigQuery("a-project", "kpi", "asia-northeast1", token=token, deadline=seconds)
 
 
 def file(data):

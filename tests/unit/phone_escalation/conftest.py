@@ -1,7 +1,6 @@
 import json
 import re
 from email.utils import formatdate
-from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -49,6 +48,8 @@ def table(moto, clock, monkeypatch):
         monkeypatch.setenv(name, value)
     for name in ("TWILIO_API_BASE", "SLACK_API_BASE"):
         monkeypatch.delenv(name, raising=False)
+    # Seconds of a real clock, which a slow machine must not use up; `short` has a test of them.
+    monkeypatch.setattr(dialler, "SPOKEN", 600)
     monkeypatch.setattr(duties, "_kept", {})
     monkeypatch.setattr(parameters, "_known", {})
     dynamodb = aws.client("dynamodb")
@@ -199,11 +200,6 @@ def twilio(web, clock):
 def short(monkeypatch):
     """A run that has no time for a second try."""
     monkeypatch.setattr(dialler, "SPOKEN", 0)
-
-
-@pytest.fixture
-def context():
-    return SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000, aws_request_id="request-1")
 
 
 @pytest.fixture

@@ -78,11 +78,9 @@ def test_what_there_is_no_time_for_is_left_to_the_next_minute(
     assert sorted(found["left"]) == [f"{token[:4]}…" for token in tokens][:left]
 
 
-def test_what_fails_again_and_again_keeps_nothing_else_from_its_turn(
-    sessions, twilio, clock, context, monkeypatch
-):
-    tokens = sessions(5)
-    clock.now += rotation.LEASE
+def test_what_fails_again_and_again_keeps_nothing_else_from_its_turn(table, context, monkeypatch):
+    tokens = [f"{number}-session-of-a-test" for number in range(5)]
+    monkeypatch.setattr(store, "overdue", lambda _: [*tokens])
     first = set()
     monkeypatch.setattr(phone_sweep, "AT_A_TIME", 1)
     monkeypatch.setattr(phone_sweep, "look_after", lambda token, _: [token])
