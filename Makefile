@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
 	secret phone-key phone-url export export-status export-revoke kpi-check kpi-status \
-	kpi-backfill test test-unit explore lint lock bench clean guard base ready browser
+	kpi-backfill test test-unit explore lint lock bench pictures clean guard base ready browser
 
 ENV ?= local
 FUNCTION ?=
@@ -104,6 +104,8 @@ lint: ready ## style and types
 	@find lambroll -name '*sonnet' | xargs .local/bin/jsonnetfmt --test --
 bench: ready ## the figures of the README, measured anew
 	@$(PYTHON) -m bench
+pictures: ready ## the pictures of docs/, taken anew after make demo
+	@$(PYTHON) scripts/pictures.py
 lock: ready ## lock the libraries that the in-files name
 	@scripts/lock
 clean: ## stop every stack and remove all that was made here
