@@ -15,6 +15,7 @@ import files
 NAME = "service"
 READER = "mimamori_reader"
 ADMIN = "mimamori_admin"
+COLLATION = "utf8mb4_unicode_ci"
 
 
 def find_program(name: str) -> str:
@@ -123,7 +124,7 @@ pid-file = mariadb.pid
 skip-name-resolve
 default-time-zone = "+00:00"
 character-set-server = utf8mb4
-collation-server = utf8mb4_unicode_ci
+collation-server = {COLLATION}
 ssl-ca = "{folder}/tls/ca.pem"
 ssl-cert = "{folder}/tls/server.pem"
 ssl-key = "{folder}/tls/server.key"
@@ -137,15 +138,24 @@ max-connections = 50
 skip-log-bin
 """,
     )
-    statements = [
-        f"CREATE DATABASE IF NOT EXISTS {NAME} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
-        f"CREATE OR REPLACE USER '{ADMIN}'@'%' IDENTIFIED BY '{admin_password}' REQUIRE SSL",
-        f"GRANT ALL PRIVILEGES ON *.* TO '{ADMIN}'@'%'",
-        f"CREATE OR REPLACE USER '{READER}'@'%' IDENTIFIED BY '{reader_password}' REQUIRE SSL",
-        f"GRANT SELECT ON {NAME}.* TO '{READER}'@'%'",
-    ]
-    users = files.write(folder / "init.sql", "".join(f"{s};\n" for s in statements))
+    users = write_users(folder, COLLATION, reader_password, admin_password)
     return settings or users
+
+
+def write_users(folder: Path, collation: str, reader_password: str, admin_password: str) -> bool:
+    """Write init.sql, for MariaDB and MySQL, into `folder`; True if it changed."""
+    users = [
+        (ADMIN, admin_password, "ALL PRIVILEGES ON *.*"),
+        (READER, reader_password, f"SELECT ON {NAME}.*"),
+    ]
+    statements = [f"CREATE DATABASE IF NOT EXISTS {NAME} CHARACTER SET utf8mb4 COLLATE {collation}"]
+    for user, password, rights in users:
+        statements += [
+            f"DROP USER IF EXISTS '{user}'@'%'",
+            f"CREATE USER '{user}'@'%' IDENTIFIED BY '{password}' REQUIRE SSL",
+            f"GRANT {rights} TO '{user}'@'%'",
+        ]
+    return files.write(folder / "init.sql", "".join(f"{s};\n" for s in statements))
 
 
 def connect(

@@ -37,7 +37,7 @@ settings.register_profile(
 # Each of pytest's workers has ports of its own.
 FIRST_PORT = 5100 + 400 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 # What shares a stack, a database, a plan or zips stays with one worker; elsewhere a file does.
-TOGETHER = ("e2e", "local", "mariadb", "package", "terraform")
+TOGETHER = ("e2e", "local", "database", "package", "terraform")
 # But the whole stack comes up twice, for two halves of its tests: most of both is waiting.
 OTHER_HALF = ("e2e/test_exports.py", "e2e/test_phones.py")
 
@@ -47,7 +47,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         path = item.path.relative_to(ROOT / "tests")
         group = path.parts[0] if path.parts[0] in TOGETHER else str(path)
-        item.add_marker(pytest.mark.xdist_group("e2e-2" if str(path) in OTHER_HALF else group))
+        if str(path) in OTHER_HALF:
+            group = f"{group}-2"
+        if server := getattr(item, "callspec", None) and item.callspec.params.get("server"):
+            group = f"{group}-{server}"  # each with a database of its own
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 class Spans:

@@ -135,7 +135,7 @@ def read(
         why = f"it cannot stand as a derived table: {error.args[1]}"
         return _plain(connection, source, form, why)
     mariadb = mysql.is_mariadb(connection)
-    # MySQL writes 1e-10 where it sends the number, and 0.0000000001 where it joins it to text.
+    # MySQL sends 0.000000000000001, and writes 1e-15 where it joins the number to text.
     if odd := [
         one.name
         for one in columns
