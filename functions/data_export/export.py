@@ -34,10 +34,11 @@ BOM = b"\xef\xbb\xbf"
 _TOO_SLOW = {1969, 3024}
 _UNREACHABLE = {CR.CR_CONN_HOST_ERROR, CR.CR_UNKNOWN_HOST}
 # The statement is wrong, meets a value that it cannot take, or asks for what its user may not see:
-# trying again does not help. By the class of SQLSTATE (cardinality, data, transaction, syntax or
-# access), but for what is about the connection, and by number where that says nothing.
+# trying again does not help. By the class of SQLSTATE (cardinality, data, ambiguous names,
+# transaction, syntax or access), but for what is about the connection, and by number where that
+# says nothing.
 # https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
-_WRONG_CLASSES = {"21", "22", "25", "42"}
+_WRONG_CLASSES = {"21", "22", "23", "25", "42"}
 _NOT_WRONG = {
     *(ER.DBACCESS_DENIED_ERROR, ER.BAD_DB_ERROR),
     *(ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED),
@@ -46,7 +47,12 @@ _WRONG = {
     *(ER.CANT_AGGREGATE_2COLLATIONS, ER.CANT_AGGREGATE_3COLLATIONS, ER.CANT_AGGREGATE_NCOLLATIONS),
     *(ER.WRONG_USAGE, ER.FT_MATCHING_KEY_NOT_FOUND, ER.UNKNOWN_COLLATION, ER.NO_SUCH_USER),
     *(ER.VIEW_INVALID, ER.WRONG_VALUE_FOR_TYPE, 1525),  # a date that is none
-    *(4078, 4079),  # MariaDB: an operand of a type that an operation does not take
+    *(ER.UNKNOWN_SYSTEM_VARIABLE, ER.WRONG_ARGUMENTS, ER.NO_DEFAULT_FOR_FIELD),
+    1747,  # a partition of a table that has none
+    # MariaDB: WITH and windows, JSON, an operand of a type that an operation does not take
+    *(*range(4002, 4025), *range(4035, 4046), 4078, 4079),
+    # MySQL: WITH, windows, the depth of a recursion, regular expressions
+    *(*range(3573, 3600), 3636, *range(3684, 3701)),
 }
 
 log = logging.getLogger(__name__)
