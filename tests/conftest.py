@@ -38,8 +38,13 @@ settings.register_profile(
 FIRST_PORT = 5100 + 400 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 # What shares a stack, a database, a plan or zips stays with one worker; elsewhere a file does.
 TOGETHER = ("e2e", "local", "database", "package", "terraform")
-# But the whole stack comes up twice, for two halves of its tests: most of both is waiting.
-OTHER_HALF = ("e2e/test_exports.py", "e2e/test_phones.py")
+# But the whole stack comes up twice, for two halves of its tests: most of both is waiting. And the
+# modules' own tests share nothing with the plans.
+APART = {
+    "e2e/test_exports.py": "e2e-2",
+    "e2e/test_phones.py": "e2e-2",
+    "terraform/test_modules.py": "terraform-2",
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
@@ -47,8 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         path = item.path.relative_to(ROOT / "tests")
         group = path.parts[0] if path.parts[0] in TOGETHER else str(path)
-        if str(path) in OTHER_HALF:
-            group = f"{group}-2"
+        group = APART.get(str(path), group)
         if server := getattr(item, "callspec", None) and item.callspec.params.get("server"):
             group = f"{group}-{server}"  # each with a database of its own
         item.add_marker(pytest.mark.xdist_group(group))

@@ -57,12 +57,13 @@ def running(
     *,
     up: Callable[[], Any],
     log: Path,
+    cwd: Path | None = None,
     seconds: float = 60,
 ) -> Iterator[Any]:
     """Run a program until the block ends; it is up when `up` returns something true: yield that."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, env=environ, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT
+            command, env=environ, cwd=cwd or log.parent, stdout=output, stderr=subprocess.STDOUT
         )
 
     def look() -> Any:

@@ -47,7 +47,7 @@ def test_modules_own_tests(terraform: Any, tmp_path: Path) -> None:
     variables = {"TF_DATA_DIR": str(tmp_path / "data")}
     terraform.must("init", "-backend=false", "-lockfile=readonly", module="together", **variables)
     [program] = (tmp_path / "data/providers").glob("*/hashicorp/aws/*/*/terraform-provider-aws_v*")
-    with terraform.one_provider(program, **variables) as attached:
+    with terraform.one_provider(program, "together", **variables) as attached:
         printed = terraform.must("test", module="together", **attached)
     assert f"{runs} passed, 0 failed." in printed
 
