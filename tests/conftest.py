@@ -58,6 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail where a group would not stay together: each worker would make a stack of its own."""
+    if hasattr(session.config, "workerinput"):
+        assert all("@" in item.nodeid for item in session.items), "pytest-xdist keeps no groups"
+
+
 class Spans:
     """When the tests of each folder ran: at the end of a run it prints how long each took."""
 
