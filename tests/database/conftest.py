@@ -94,6 +94,15 @@ def _told(request, record_property):
         record_property("server", f"{server} {version}")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Let all that is skipped for one reason be one line of the summary."""
+    report = yield
+    if report.skipped and report.when == "setup":
+        report.longrepr = (__file__, 1, report.longrepr[2])
+    return report
+
+
 def pytest_terminal_summary(terminalreporter):
     """Say which versions of the servers the tests ran on."""
     told = (
