@@ -172,7 +172,7 @@ def _told(name, value, form):
 
 
 def ours(settings, sql, key=None, form=FORM, **options):
-    with snapshot(settings, seconds=30, time_zone="+09:00") as connection:
+    with snapshot(settings, seconds=300, time_zone="+09:00") as connection:
         reading = read(connection, Source(sql, key), form, **options)
         blocks = list(reading.blocks)
     return reading, b"".join(block.data for block in blocks), blocks
@@ -380,7 +380,7 @@ def test_what_a_query_asks_of_its_own_key_hides_no_missing_index(
 
 
 def test_a_connection_that_broke_says_so(settings, execute):
-    with snapshot(settings, seconds=30, time_zone="+09:00") as connection:
+    with snapshot(settings, seconds=300, time_zone="+09:00") as connection:
         execute(f"KILL {connection.thread_id()}")
         with pytest.raises(pymysql.OperationalError, match="Lost connection"):
             read(connection, Source("SELECT id FROM people"), FORM)
@@ -471,7 +471,7 @@ def test_other_warnings_of_a_query_cut_nothing(settings, made):
 
 def test_a_snapshot_may_only_read_and_sees_one_moment(settings, made, execute):
     made("k INT NOT NULL PRIMARY KEY", "INSERT INTO made VALUES (1)")
-    with snapshot(settings, seconds=5, time_zone="+09:00") as connection:
+    with snapshot(settings, seconds=300, time_zone="+09:00") as connection:
         with connection.cursor() as cursor, pytest.raises(pymysql.MySQLError, match="READ ONLY"):
             cursor.execute("INSERT INTO made VALUES (2)")
         execute("INSERT INTO made VALUES (3)")
@@ -484,6 +484,6 @@ def test_a_reading_that_is_left_does_not_read_on(settings, made):
         "k INT NOT NULL PRIMARY KEY, v VARCHAR(500)",
         "INSERT INTO made SELECT seq, REPEAT('x', 500) FROM numbers WHERE seq BETWEEN 1 AND 100000",
     )
-    with snapshot(settings, seconds=5, time_zone="+09:00") as connection:
+    with snapshot(settings, seconds=300, time_zone="+09:00") as connection:
         reading = read(connection, Source("SELECT k, v FROM made"), FORM)
         assert next(reading.blocks).rows <= 2000

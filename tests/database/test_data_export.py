@@ -145,7 +145,7 @@ def uploads():
 
 @pytest.fixture(scope="module")
 def expected(people, settings):
-    with csv_blocks.snapshot(settings, seconds=30, time_zone="+09:00") as connection:
+    with csv_blocks.snapshot(settings, seconds=300, time_zone="+09:00") as connection:
         sql = "SELECT id, name, note, born FROM people ORDER BY id"
         reading = csv_blocks.read(connection, csv_blocks.Source(sql), csv_blocks.Form())
         assert reading.way == "plain"
