@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 
 from common import aws
@@ -30,11 +31,12 @@ def one_client():
     return functools.cache(aws.client.__wrapped__)
 
 
-@pytest.fixture(scope="session")
-def atomic():
-    """Moto answers one request after another, as DynamoDB takes writes to an item.
+@pytest.fixture(scope="session", autouse=True)
+def played_aws():
+    """Moto in place of AWS for all of the session: to begin takes it longer than most tests take.
 
-    By itself it looks at a condition and writes without a lock: of several threads two succeed.
+    It answers one request after another, as DynamoDB takes the writes to an item. By itself it
+    looks at a condition and then writes, without a lock: of several threads two succeed.
     """
     lock, answer = threading.RLock(), BotocoreStubber.process_request
 
@@ -43,18 +45,18 @@ def atomic():
             return answer(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # which takes seconds
         patch.setattr(BotocoreStubber, "process_request", one)
-        yield
+        # The session keeps the services' models, which take longest to read.
+        with mock_aws(config={"core": {"reset_boto3_session": False}}):
+            yield
 
 
 @pytest.fixture
-def moto(atomic, one_client, monkeypatch):
+def moto(one_client, monkeypatch):
     """The AWS of a test, empty; with `aws.client` as functions call it."""
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # which takes seconds
+    BackendDict.reset()
     monkeypatch.setattr(aws, "client", one_client)
-    # The session keeps the services' models, which take longest to read.
-    with mock_aws(config={"core": {"reset_boto3_session": False}}):
-        yield
 
 
 @pytest.fixture
