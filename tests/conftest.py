@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 import lifecycle
 import processes
@@ -34,6 +34,8 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# What a page is to show is waited for, however slow the machine.
+expect.set_options(timeout=30_000)
 # Each of pytest's workers has ports of its own.
 FIRST_PORT = 5100 + 400 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 # What shares a stack, a database, a plan or zips stays with one worker; elsewhere a file does.

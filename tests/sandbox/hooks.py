@@ -84,7 +84,7 @@ def hooking():
             left = hook.answers[self.path.partition("?")[0]]
             status, kind, answer = left.pop(0) if left else (200, XML, xml())
             if answer is None:  # it hangs until the test is over
-                hook.free.wait(30)
+                hook.free.wait()
                 self.close_connection = True
                 return
             content = answer.encode()

@@ -115,6 +115,6 @@ def test_a_load_is_seen_without_a_reload(sandbox, bq, look):
     expect(card).to_contain_text("0 rows")
     page.evaluate("window.same = true")
     load(bq, "live", "n\n7\n", fields=(("n", "INT64"),))
-    expect(card).to_contain_text("1 row", timeout=20_000)
+    expect(card).to_contain_text("1 row")
     expect(card.locator("td")).to_have_text("7")
     assert page.evaluate("window.same")

@@ -77,7 +77,7 @@ class Aws(ThreadingHTTPServer):
                 body = {"logStreams": []}
             elif self.path.endswith("/invocations"):
                 aws.asked.append(json.loads(said))
-                aws.goes_on.wait(20)
+                aws.goes_on.wait()
                 name = aws.asked[-1]["schedule"]["name"]
                 code, headers, body = aws.answers.get(name) or aws.answers["office-hours"]
             else:
@@ -273,17 +273,16 @@ def test_the_function_is_asked_only_for_those_who_look(served, aws):
 
 def test_a_function_that_hangs_holds_up_no_page(served, aws):
     aws.goes_on.clear()
-    answer = get(served)
-    assert answer.elapsed.total_seconds() < 5
-    assert "asking the function" in answer.text
+    assert "asking the function" in get(served).text  # and the function hangs still
     aws.goes_on.set()
     until(lambda: "aurora" in get(served).text)
 
 
 def test_an_aws_that_is_away_is_told(start_sandbox, tmp_path):
     with start_sandbox(tmp_path) as server:
+        # Its runs, its estate; until that is known the page says that they are asked for.
+        until(lambda: get(server).text.count("AWS does not answer") == 2)
         html = get(server).text
-    assert html.count("AWS does not answer") == 2  # its runs, its estate
     assert "No schedules." not in html
 
 
@@ -298,7 +297,7 @@ def test_a_stop_is_seen_without_a_reload(served, aws, look):
     name = page.locator(".sleeper b", has_text="aurora").element_handle()
     row = page.locator(".sleeper", has=page.locator("b", has_text="replica")).element_handle()
     aws.says(status(*RESOURCES))
-    expect(page.locator(".sleeper.off")).to_have_count(2, timeout=20_000)
+    expect(page.locator(".sleeper.off")).to_have_count(2)
     expect(page.locator(".sleeper.between .power")).to_have_text("changing")
     group = page.locator(".sleeper", has_text="group")
     expect(group).to_contain_text("stopped (kept: min=1 max=4 desired=2)")
