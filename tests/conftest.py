@@ -44,7 +44,9 @@ TOGETHER = ("e2e", "local", "database", "package", "terraform")
 # modules' own tests share nothing with the plans.
 APART = {
     "e2e/test_exports.py": "e2e-2",
+    "e2e/test_kpis.py": "e2e-2",
     "e2e/test_phones.py": "e2e-2",
+    "e2e/test_scheduler.py": "e2e-2",
     "terraform/test_modules.py": "terraform-2",
 }
 

@@ -439,8 +439,10 @@ def test_a_thousand_items_are_few_nodes_and_few_requests(served, tmp_path, look)
     page = look(served)
     expect(page.locator(".item")).to_have_count(100)
     expect(page.locator(".chart")).to_have_count(1)
-    # The page, its style, script and icon; how often it asked for itself since is up to the time.
-    assert len({*look.asked}) <= 5
+    # The page, its style, scripts and icon, and a font where the machine has no Japanese; how often
+    # the page asked for itself since is up to the time.
+    asked = {url.removeprefix(served.url) for url in look.asked} - {"/static/japanese.ttf"}
+    assert len(asked) <= 5
     assert page.locator("*").count() < 3000
 
 
