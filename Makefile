@@ -27,7 +27,8 @@ export MPLCONFIGDIR := $(CURDIR)/.local/cache/matplotlib
 export PYTHONPATH := local
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-LOAD := eval "$$($(PYTHON) scripts/environment.py $(ENV))"
+# `eval "$$(…)"` alone would go on where the script inside it failed.
+LOAD = lines=$$($(PYTHON) scripts/environment.py '$(ENV)' signed-in) && eval "$$lines"
 INIT := terraform -chdir=terraform init -input=false -reconfigure -lockfile=readonly \
 	-backend-config=environments/$(ENV).s3.tfbackend >/dev/null
 
@@ -48,7 +49,7 @@ status: base ## what runs, where, since when
 
 ##@ An environment (ENV=local, staging, production)
 env: ready ## lines that a shell can eval, for terraform and lambroll by hand
-	@$(PYTHON) scripts/environment.py $(ENV)
+	@$(PYTHON) scripts/environment.py '$(ENV)'
 plan: ready ## what terraform would change
 	@$(LOAD) && $(INIT) && \
 		terraform -chdir=terraform plan -var-file=environments/$(ENV).tfvars $(ARGS)
@@ -58,37 +59,33 @@ apply: guard ready ## provision (ARGS=-auto-approve to be asked nothing)
 build: ready ## put the zips' contents together in build/
 	@$(PYTHON) scripts/build.py $(FUNCTION)
 deploy: guard ready ## build and deploy what changed
-	@$(PYTHON) scripts/deploy.py $(ENV) $(FUNCTION)
+	@$(PYTHON) scripts/deploy.py '$(ENV)' $(FUNCTION)
 diff: ready ## what a deploy would change
-	@$(PYTHON) scripts/build.py $(FUNCTION) >/dev/null && $(LOAD) && \
-		for f in $(or $(FUNCTION),$(basename $(notdir $(wildcard lambroll/*.jsonnet)))); do \
-			lambroll --log-level=warn diff --function=lambroll/$$f.jsonnet --src=build/$$f --code \
-				--qualifier=current --ignore=.Tags || exit 1; done
+	@$(PYTHON) scripts/releases.py '$(ENV)' diff '$(FUNCTION)'
 invoke: guard ready ## call one function: FUNCTION=… EVENT=file.json, or the payload on stdin
-	@$(PYTHON) scripts/invoke.py $(ENV) "$(FUNCTION)" $(EVENT)
+	@$(PYTHON) scripts/invoke.py '$(ENV)' '$(FUNCTION)' '$(EVENT)'
 rollback: guard ready ## put FUNCTION back to its version before
-	@test -n "$(FUNCTION)" || { echo "say which: make rollback FUNCTION=…" >&2; exit 1; }
-	@$(LOAD) && lambroll rollback --function=lambroll/$(FUNCTION).jsonnet --alias=current $(ARGS)
+	@$(PYTHON) scripts/releases.py '$(ENV)' rollback '$(FUNCTION)' $(ARGS)
 logs: ready ## the last MINUTES=10 of the functions' logs
-	@$(PYTHON) scripts/logs.py $(ENV) $(MINUTES) $(FUNCTION)
+	@$(PYTHON) scripts/logs.py '$(ENV)' '$(MINUTES)' $(FUNCTION)
 phone-key: ready ## show the API key of a CALLER=… of the phone escalation
-	@$(PYTHON) scripts/phone_api.py $(ENV) key "$(CALLER)"
+	@$(PYTHON) scripts/phone_api.py '$(ENV)' key '$(CALLER)'
 phone-url: ready ## show where the phone escalation is reached
-	@$(PYTHON) scripts/phone_api.py $(ENV) url
+	@$(PYTHON) scripts/phone_api.py '$(ENV)' url
 export: guard ready ## ask for an export: QUERY=users PARAMS='{"since": "2026-01-01"}' MAIL=…
-	@$(PYTHON) scripts/exports.py $(ENV) send
+	@$(PYTHON) scripts/exports.py '$(ENV)' send
 export-status: ready ## where the export JOB=… stands
-	@$(PYTHON) scripts/exports.py $(ENV) status
+	@$(PYTHON) scripts/exports.py '$(ENV)' status
 export-revoke: guard ready ## withdraw the link of the export JOB=…
-	@$(PYTHON) scripts/exports.py $(ENV) revoke
+	@$(PYTHON) scripts/exports.py '$(ENV)' revoke
 kpi-check: ready ## try KPIs on the database: columns, first rows (NAME="sales …" DAY=2026-11-22)
-	@$(PYTHON) scripts/kpi.py $(ENV) check --day "$(DAY)" $(NAME)
+	@$(PYTHON) scripts/kpi.py '$(ENV)' check --day='$(DAY)' $(NAME)
 kpi-status: ready ## rows of a DAY=2026-11-22 on S3 and in BigQuery, and when they came (NAME=…)
-	@$(PYTHON) scripts/kpi.py $(ENV) status --day "$(DAY)" $(NAME)
+	@$(PYTHON) scripts/kpi.py '$(ENV)' status --day='$(DAY)' $(NAME)
 kpi-backfill: guard ready ## KPIs of the days FROM=2026-11-01 TO=2026-11-22 (NAME=…)
-	@$(PYTHON) scripts/kpi.py $(ENV) backfill --from "$(FROM)" --to "$(TO)" $(NAME)
+	@$(PYTHON) scripts/kpi.py '$(ENV)' backfill --from='$(FROM)' --to='$(TO)' $(NAME)
 secret: guard ready ## fill the secret NAME=… from standard input
-	@$(PYTHON) scripts/secret.py $(ENV) $(NAME)
+	@$(PYTHON) scripts/secret.py '$(ENV)' '$(NAME)'
 
 ##@ The code
 test: lint browser ## every test there is, the laptop's stack included

@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from command import CommandError, run
+
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "functions"
 # 2020-01-01T00:00:00Z: a zip holds times, and an unchanged function must stay the same bytes.
@@ -26,11 +28,14 @@ def functions() -> list[str]:
 
 
 def chosen(names: str) -> list[str]:
-    """Return the functions that a person named (with blanks between), or all."""
+    """Return the functions that a person named (with blanks between), or all.
+
+    CommandError says which there are.
+    """
     known = functions()
     for name in names.split():
         if name not in known:
-            raise SystemExit(f"no function {name!r}: there are {', '.join(known)}")
+            raise CommandError(f"no function {name!r}: there are {', '.join(known)}")
     return names.split() or known
 
 
@@ -103,7 +108,7 @@ def vendored(requirements: Path) -> Path:
             if not folder.is_dir():
                 raise
     except subprocess.CalledProcessError:
-        raise SystemExit(f"the libraries of {requirements} could not be installed") from None
+        raise CommandError(f"the libraries of {requirements} could not be installed") from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return folder
@@ -126,6 +131,11 @@ def _pin(folder: Path) -> None:
         os.utime(path, (MTIME, MTIME))
 
 
-if __name__ == "__main__":
-    for name in chosen(" ".join(sys.argv[1:])):
+def main(*names: str) -> None:
+    """Build, and say where each function is."""
+    for name in chosen(" ".join(names)):
         print(f"built {build(name).relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    run(main)

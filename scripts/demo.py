@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -12,17 +11,16 @@ from typing import Any
 
 import requests
 
-import deploy
 import environment
 import exports
 import kpi
 import phone_api
-import secret
 import seed
 import up
-from invoke import InvokeError, invoke
+from command import CommandError, run
+from invoke import invoke
 from kpi_to_bigquery import kpis
-from stack import Stack, StackError
+from stack import Stack
 from steps import step
 from supervision import PHONES
 
@@ -31,7 +29,7 @@ Answer = tuple[str, str, Any]
 EVERY = timedelta(minutes=1)
 
 
-class DemoError(Exception):
+class DemoError(CommandError):
     """Something that the demo promises did not come about."""
 
 
@@ -294,22 +292,14 @@ def play(stack: Stack) -> None:
     what_next(stack)
 
 
-def main() -> int:
+def main() -> None:
     """Run the demo."""
     stack = Stack.current()
     began = time.monotonic()
-    try:
-        up.up(stack)
-        play(stack)
-    except (StackError, up.TerraformError, deploy.DeployError, secret.SecretError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (InvokeError, DemoError, json.JSONDecodeError) as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
+    up.up(stack)
+    play(stack)
     print(f"Done in {time.monotonic() - began:.0f} s; the stack stays up.")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

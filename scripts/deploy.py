@@ -5,21 +5,23 @@ are deployed.
 """
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import build
 import environment
+from command import CommandError, run
 
 ALIAS = "current"
+# Tags are Terraform's.
+COMPARE = ("--code", f"--qualifier={ALIAS}", "--ignore=.Tags")
 KEEP_VERSIONS = 5
 SIDE_BY_SIDE = 4
 DEPLOYED, UNCHANGED = "deployed", "unchanged"
 
 
-class DeployError(Exception):
+class DeployError(CommandError):
     """lambroll's own words on why a deploy failed."""
 
 
@@ -49,9 +51,7 @@ def lambroll(command: str, function: str, *flags: str, shell: dict[str, str]) ->
 def deploy(function: str, shell: dict[str, str]) -> bool:
     """Deploy one function if its code or configuration changed. Returns whether it had."""
     src = f"--src={build.build(function).relative_to(environment.ROOT)}"
-    # Tags are Terraform's.
-    compare = ("--code", "--exit-code", f"--qualifier={ALIAS}", "--ignore=.Tags")
-    if lambroll("diff", function, src, *compare, shell=shell) == 0:
+    if lambroll("diff", function, src, *COMPARE, "--exit-code", shell=shell) == 0:
         return False
     flags = (f"--alias={ALIAS}", f"--keep-versions={KEEP_VERSIONS}")
     if lambroll("deploy", function, src, *flags, shell=shell):
@@ -77,7 +77,7 @@ def deploy_all(
             name = running[done]
             try:
                 results[name] = DEPLOYED if done.result() else UNCHANGED
-            except (DeployError, OSError, SystemExit) as error:
+            except (CommandError, OSError) as error:
                 failed[name] = str(error)
             say(f"{name}: {results.get(name, 'FAILED')} ({time.monotonic() - began:.1f} s)")
     if failed:
@@ -86,15 +86,10 @@ def deploy_all(
     return results
 
 
-def main(env: str, *names: str) -> int:
+def main(env: str, *names: str) -> None:
     """Deploy and say, line by line, what became of each function."""
-    try:
-        deploy_all(build.chosen(" ".join(names)), environment.shell(env), print)
-    except DeployError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    deploy_all([*environment.functions(env, " ".join(names))], environment.shell(env), print)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    run(main)

@@ -1,6 +1,8 @@
-"""The variables that terraform, lambroll and boto3 need for an environment.
+"""An environment: the variables that terraform, lambroll and boto3 need, and what is applied there.
 
-`python scripts/environment.py ENV` prints them as lines for the shell: eval "$(make -s env)".
+`python scripts/environment.py ENV` prints the variables as lines for the shell: eval "$(make -s
+env)". `python scripts/environment.py ENV signed-in` does so only where the credentials are good and
+the bucket of the state is there, so that what follows can begin.
 """
 
 import json
@@ -12,27 +14,41 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 
+import build
 import database
 import seed
 import terraform_cli
-from stack import GOOGLE_AUDIENCE, GOOGLE_SERVICE_ACCOUNT, Stack, StackError
+from command import CommandError, run
+from stack import GOOGLE_AUDIENCE, GOOGLE_SERVICE_ACCOUNT, Stack
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "terraform/environments"
 ESTATE_KEY = "estate.tfstate"
 # A person's own account must not be mixed with the laptop's.
 OF_AN_ACCOUNT = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 
 
 def backend(env: str) -> dict[str, Any]:
-    """Return what environments/<env>.s3.tfbackend says: bucket, key, region…."""
-    file = ROOT / f"terraform/environments/{env}.s3.tfbackend"
-    if not file.is_file():
-        known = sorted(f.name.split(".")[0] for f in file.parent.glob("*.s3.tfbackend"))
-        raise SystemExit(f"no environment {env!r}: there are {', '.join(known)}")
-    # The file's few lines of HCL, `name = value`, are TOML as well.
-    return tomllib.loads(file.read_text(encoding="utf-8"))
+    """Return what environments/<env>.s3.tfbackend says: bucket, key, region….
+
+    CommandError where that is not an environment, or half of one.
+    """
+    known = {file.name.split(".")[0] for file in FOLDER.glob("*.s3.tfbackend")}
+    if env not in known:
+        raise CommandError(f"no environment {env!r}: there are {', '.join(sorted(known))}")
+    file, settings = FOLDER / f"{env}.s3.tfbackend", FOLDER / f"{env}.tfvars"
+    if not settings.is_file():
+        raise CommandError(f"{env} has no settings: write {_shown(settings)}")
+    try:
+        # The file's few lines of HCL, `name = value`, are TOML as well.
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise CommandError(f'{_shown(file)} takes lines of name = "value": {error}') from None
+    if missing := [name for name in ("bucket", "key", "region") if not found.get(name)]:
+        raise CommandError(f"{_shown(file)} does not say {', '.join(missing)}")
+    return found
 
 
 def variables(env: str) -> dict[str, str]:
@@ -63,22 +79,75 @@ def client(env: str, service: str) -> Any:
     """Return a boto3 client of the environment's AWS, e.g. `client("staging", "ssm")`."""
     if env == "local":
         return seed.client(Stack.current(), service)
-    return boto3.client(service, region_name=backend(env)["region"])
+    return boto3.Session().client(service, region_name=backend(env)["region"])
 
 
 def outputs(env: str, key: str | None = None) -> dict[str, Any]:
-    """Return the outputs in Terraform's state; empty where nothing has been applied."""
+    """Return the outputs in Terraform's state; empty where nothing has been applied.
+
+    botocore's errors are raised: a stack that does not run, or expired credentials, say, are not
+    the same as an empty account.
+    """
     place = backend(env)
     try:
         found = client(env, "s3").get_object(Bucket=place["bucket"], Key=key or place["key"])
-    except EndpointConnectionError:
-        return {}
     except ClientError as error:
-        # Expired credentials, say, are not the same as an empty account.
         if error.response["Error"]["Code"] not in ("NoSuchBucket", "NoSuchKey"):
             raise
         return {}
     return {n: output["value"] for n, output in json.loads(found["Body"].read())["outputs"].items()}
+
+
+def output(env: str, name: str) -> dict[str, Any]:
+    """Return one output in Terraform's state; CommandError where it is not there or empty."""
+    found = outputs(env)
+    if not found:
+        raise CommandError(f"nothing is applied in {env} yet: {how_to_apply(env)}")
+    if not found.get(name):
+        raise CommandError(f"{name} is not applied in {env} yet: {how_to_apply(env)}")
+    value: dict[str, Any] = found[name]
+    return value
+
+
+def functions(env: str, names: str = "") -> dict[str, dict[str, Any]]:
+    """Return what Terraform says of each function, by name: of those named, or of all applied.
+
+    `names` has blanks between. What it says: name, role_arn, log_group, environment, timeout, vpc.
+    CommandError names those that are not in this tree, or not applied. Of all functions, those that
+    are not applied are named on standard error.
+    """
+    asked = build.chosen(names)
+    there = output(env, "functions")
+    if missing := [name for name in asked if name not in there]:
+        said = f"not applied in {env} yet: {', '.join(missing)} ({how_to_apply(env)})"
+        if names.split():
+            raise CommandError(said)
+        print(said, file=sys.stderr)
+    return {name: there[name] for name in asked if name in there}
+
+
+def how_to_apply(env: str) -> str:
+    """Return the command that makes an environment's infrastructure."""
+    return "make up" if env == "local" else f"make apply ENV={env}"
+
+
+def check_signed_in(env: str) -> None:
+    """Look into the bucket of the state; CommandError where there is none, or botocore says why."""
+    place = backend(env)
+    s3 = client(env, "s3")
+    try:
+        s3.list_objects_v2(Bucket=place["bucket"], Prefix=place["key"], MaxKeys=1)
+    except s3.exceptions.NoSuchBucket:
+        if env == "local":
+            raise CommandError("the laptop's stack is not finished: make up") from None
+        file = _shown(FOLDER / f"{env}.s3.tfbackend")
+        raise CommandError(
+            f"no bucket {place['bucket']!r} for the state: make it, or name another in {file}"
+        ) from None
+
+
+def _shown(file: Path) -> str:
+    return f"terraform/environments/{file.name}"
 
 
 def _estate(stack: Stack) -> dict[str, str]:
@@ -124,9 +193,11 @@ def _google(stack: Stack) -> dict[str, Any]:
     }
 
 
-def main(env: str) -> None:
+def main(env: str, signed_in: str = "") -> None:
     """Print `export` lines."""
     found = variables(env)
+    if signed_in:
+        check_signed_in(env)
     if env == "local":
         print(f"unset {' '.join(OF_AN_ACCOUNT)}")
     for name, value in found.items():
@@ -134,7 +205,4 @@ def main(env: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1])
-    except StackError as error:
-        raise SystemExit(str(error)) from None
+    run(main)

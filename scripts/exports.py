@@ -14,6 +14,7 @@ from typing import Any
 
 import build
 import environment
+from command import CommandError, run
 
 sys.path.insert(0, str(build.FUNCTIONS))
 from common.events import InvalidEvent, parse
@@ -24,21 +25,21 @@ def send(env: str, message: Mapping[str, Any]) -> None:
     """Put a job into the queue, as an application does; README says what a message holds."""
     sqs = environment.client(env, "sqs")
     body = json.dumps(message, ensure_ascii=False)
-    sqs.send_message(QueueUrl=_known(env)["queue_url"], MessageBody=body)
+    sqs.send_message(QueueUrl=environment.output(env, "data_export")["queue_url"], MessageBody=body)
 
 
 def message(given: Mapping[str, str]) -> dict[str, Any]:
     """Make a message of what was given; a job's id is made where there is none.
 
-    SystemExit says what is missing or wrong.
+    CommandError says what is missing or wrong.
     """
     query, mail = given.get("QUERY"), given.get("MAIL")
     if not query or not mail:
-        raise SystemExit("say which and to whom: make export QUERY=users MAIL=you@example.com")
+        raise CommandError("say which and to whom: make export QUERY=users MAIL=you@example.com")
     try:
         parameters = json.loads(given.get("PARAMS") or "{}")
     except json.JSONDecodeError as error:
-        raise SystemExit(f"PARAMS is no JSON: {error}") from None
+        raise CommandError(f"PARAMS is no JSON: {error}") from None
     job_id = given.get("JOB") or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     asked = {
         "job_id": job_id,
@@ -52,7 +53,7 @@ def message(given: Mapping[str, str]) -> dict[str, Any]:
         # A message that the function cannot read is answered by nobody.
         parse(Request, asked)
     except InvalidEvent as error:
-        raise SystemExit(str(error)) from None
+        raise CommandError(str(error)) from None
     return asked
 
 
@@ -82,11 +83,11 @@ def status(env: str, job_id: str) -> str:
 
 
 def revoke(env: str, job_id: str) -> None:
-    """Withdraw a job's link: from now on it answers 410. SystemExit where there is none."""
+    """Withdraw a job's link: from now on it answers 410. CommandError where there is none."""
     if _job(env, job_id)["state"]["S"] != "done":
-        raise SystemExit(f"the job {job_id} has no link: see make export-status")
+        raise CommandError(f"the job {job_id} has no link: see make export-status")
     environment.client(env, "dynamodb").update_item(
-        TableName=_known(env)["table"],
+        TableName=environment.output(env, "data_export")["table"],
         Key={"job_id": {"S": job_id}},
         UpdateExpression="SET revoked_at = if_not_exists(revoked_at, :now)",
         ConditionExpression="attribute_exists(job_id)",
@@ -95,26 +96,17 @@ def revoke(env: str, job_id: str) -> None:
 
 
 def _job(env: str, job_id: str) -> dict[str, Any]:
+    if not ID.fullmatch(job_id):
+        raise CommandError(f"JOB takes 1 to 64 characters A-Z a-z 0-9 _ -, not {job_id!r}")
     found = environment.client(env, "dynamodb").get_item(
-        TableName=_known(env)["table"], Key={"job_id": {"S": _checked(job_id)}}, ConsistentRead=True
+        TableName=environment.output(env, "data_export")["table"],
+        Key={"job_id": {"S": job_id}},
+        ConsistentRead=True,
     )
     if "Item" not in found:
-        raise SystemExit(f"there is no job {job_id}, or nothing has taken it from the queue yet")
+        raise CommandError(f"there is no job {job_id}, or nothing has taken it from the queue yet")
     job: dict[str, Any] = found["Item"]
     return job
-
-
-def _checked(job_id: str) -> str:
-    if not ID.fullmatch(job_id):
-        raise SystemExit(f"JOB takes 1 to 64 characters A-Z a-z 0-9 _ -, not {job_id!r}")
-    return job_id
-
-
-def _known(env: str) -> dict[str, Any]:
-    known: dict[str, Any] | None = environment.outputs(env).get("data_export")
-    if not known:
-        raise SystemExit(f"nothing is applied in {env} yet: make apply ENV={env}")
-    return known
 
 
 def main(env: str, what: str) -> None:
@@ -134,4 +126,4 @@ def main(env: str, what: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(main)

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import build
 import environment
+from command import CommandError, only_one, run
 from deploy import ALIAS, command_line
 
 
-class InvokeError(Exception):
+class InvokeError(CommandError):
     """The function failed, or could not be called."""
 
 
@@ -53,19 +53,29 @@ def invoke(
     return answer
 
 
-def main(env: str, function: str, event: str = "") -> int:
-    """Invoke, print the answer, and say whether it went well."""
-    if len(build.chosen(function)) != 1 or not function:
-        raise SystemExit("say which function: make invoke FUNCTION=cloudwatch_to_mackerel")
-    payload = Path(event).read_text(encoding="utf-8") if event else sys.stdin.read()
+def read(event: str) -> str:
+    """Return what a file with a payload holds; CommandError if there is none, or it is not text."""
     try:
-        answer = invoke(function, payload, environment.shell(env), sys.stderr.write)
-        print(json.dumps(answer, ensure_ascii=False))
-    except InvokeError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        return Path(event).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CommandError(
+            f"no file {event!r}: EVENT takes a file with a payload, "
+            "functions/<capability>/events/… has examples"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{event} is not UTF-8: {error}") from None
+
+
+def main(env: str, function: str = "", event: str = "") -> None:
+    """Invoke and print the answer."""
+    name = only_one(function, "make invoke FUNCTION=cloudwatch_to_mackerel")
+    payload = read(event) if event else None
+    environment.functions(env, name)
+    if payload is None:
+        payload = sys.stdin.read()
+    answer = invoke(name, payload, environment.shell(env), sys.stderr.write)
+    print(json.dumps(answer, ensure_ascii=False))
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    run(main)

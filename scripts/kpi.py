@@ -23,7 +23,8 @@ from typing import Any
 import build
 import deploy
 import environment
-from invoke import InvokeError, invoke
+from command import CommandError, run
+from invoke import invoke
 
 sys.path.insert(0, str(build.FUNCTIONS))
 from common.queries import InvalidQuery
@@ -60,6 +61,7 @@ def check(env: str, names: Sequence[str], day: str | None) -> int:
 def status(env: str, names: Sequence[str], day: str) -> int:
     """Print where the KPIs of a day stand, and say whether all is well."""
     payload = {"status": True, "day": day} | ({"kpis": names} if names else {})
+    environment.functions(env, LOADER)
     told = invoke(LOADER, json.dumps(payload), environment.shell(env))["status"]
     print("\n".join(standings(told)))
     return 1 if any(one["wrong"] for one in told) else 0
@@ -149,6 +151,7 @@ def table(rows: Iterable[Sequence[str | None]], right: Sequence[int] = ()) -> li
 
 def _shell(env: str, *functions: str) -> dict[str, str]:
     """Return the environment; the laptop's functions then have the files of this tree."""
+    environment.functions(env, " ".join(functions))
     shell = environment.shell(env)
     if env == "local":
         for function in functions:
@@ -177,7 +180,7 @@ def _width(text: str) -> int:
     )
 
 
-def main() -> int:
+def main(*words: str) -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("env")
@@ -186,21 +189,16 @@ def main() -> int:
     parser.add_argument("--from", dest="first", help="a day")
     parser.add_argument("--to", dest="last", help="a day")
     parser.add_argument("names", nargs="*")
-    asked = parser.parse_intermixed_args()
-    try:
-        match asked.what:
-            case "check":
-                return check(asked.env, asked.names, asked.day)
-            case "status" if asked.day:
-                return status(asked.env, asked.names, asked.day)
-            case "backfill" if asked.first and asked.last:
-                return backfill(asked.env, asked.names, asked.first, asked.last)
-    except (InvokeError, deploy.DeployError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"say of when: {WHEN[asked.what]}", file=sys.stderr)
-    return 1
+    asked = parser.parse_intermixed_args(words)
+    match asked.what:
+        case "check":
+            return check(asked.env, asked.names, asked.day)
+        case "status" if asked.day:
+            return status(asked.env, asked.names, asked.day)
+        case "backfill" if asked.first and asked.last:
+            return backfill(asked.env, asked.names, asked.first, asked.last)
+    raise CommandError(f"say of when: {WHEN[asked.what]}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -1,22 +1,21 @@
 """Show what functions logged: `python scripts/logs.py ENV MINUTES [FUNCTION …]`."""
 
 import json
-import sys
+import math
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import build
 import environment
+from command import CommandError, run
 
 SHOWN_ELSEWHERE = {"timestamp", "level", "message", "logger"}
 
 
-def lines(env: str, function: str, since: float) -> Iterator[tuple[int, str]]:
-    """Yield (epoch milliseconds, text) of what a function logged since an epoch second."""
-    group = environment.outputs(env)["functions"][function]["log_group"]
-    pages = environment.client(env, "logs").get_paginator("filter_log_events")
+def lines(logs: Any, group: str, since: float) -> Iterator[tuple[int, str]]:
+    """Yield (epoch milliseconds, text) of what is in a log group since an epoch second."""
+    pages = logs.get_paginator("filter_log_events")
     for page in pages.paginate(logGroupName=group, startTime=int(since * 1000)):
         for event in page["events"]:
             yield event["timestamp"], event["message"].rstrip()
@@ -35,18 +34,28 @@ def readable(text: str) -> str:
 
 def main(env: str, minutes: str, *names: str) -> None:
     """Print the lines of all functions asked for, in the order of time."""
-    if not environment.outputs(env):
-        raise SystemExit(f"nothing is applied in {env} yet")
-    since = time.time() - 60 * float(minutes)
+    since = time.time() - 60 * _positive(minutes)
+    functions = environment.functions(env, " ".join(names))
+    logs = environment.client(env, "logs")
     found = [
         (at, name, text)
-        for name in build.chosen(" ".join(names))
-        for at, text in lines(env, name, since)
+        for name, about in functions.items()
+        for at, text in lines(logs, about["log_group"], since)
     ]
     for at, name, text in sorted(found, key=lambda line: line[0]):
         clock = datetime.fromtimestamp(at / 1000).astimezone()
         print(f"{clock:%H:%M:%S} {name}: {readable(text)}")
 
 
+def _positive(minutes: str) -> float:
+    try:
+        number = float(minutes)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise CommandError(f"MINUTES takes a number above 0, not {minutes!r}")
+    return number
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(main)

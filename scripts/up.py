@@ -5,7 +5,6 @@ On a stack that is up it changes nothing and says so.
 
 import contextlib
 import subprocess
-import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,12 +15,13 @@ import lifecycle
 import secret
 import seed
 from build import build, functions
+from command import CommandError, run
 from environment import ROOT
 from stack import TWILIO_ACCOUNT_SID, Stack, StackError
 from steps import say, step
 
 
-class TerraformError(Exception):
+class TerraformError(CommandError):
     """Terraform's own words."""
 
 
@@ -163,18 +163,13 @@ def ensure_bucket(env: str) -> None:
         )
 
 
-def main() -> int:
+def main() -> None:
     """Bring the stack up and say where it is."""
     stack = Stack.current()
-    try:
-        changed = up(stack)
-    except (StackError, TerraformError, deploy.DeployError, secret.SecretError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    changed = up(stack)
     print("The stack is up." if changed else "The stack was up already; nothing changed.")
     print(f"AWS {stack.aws_url}   inbox {stack.sandbox_url}   next: make demo, make status")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

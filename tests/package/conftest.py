@@ -13,7 +13,7 @@ import build
 import environment
 
 ROOT = build.ROOT
-SOURCES = ("functions", "scripts", "lambroll")
+SOURCES = ("functions", "scripts", "lambroll", "local")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ def package():
             # As `make` gives it: the person's variables, and over them the environment's.
             shell = environment.shell("staging")
             del shell["LAMBROLL_TFSTATE"]  # it would be read, and is not needed to make a zip
+
+            shell["PYTHONPATH"] = "local"
 
         def call(*command):
             subprocess.run(command, cwd=tree, env=shell, umask=umask, check=True)

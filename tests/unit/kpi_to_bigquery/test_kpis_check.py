@@ -59,7 +59,7 @@ def function(monkeypatch):
     monkeypatch.setattr(kpi, "invoke", invoke)
     monkeypatch.setattr(kpi.environment, "shell", lambda env: {})
     invoke.runs = [{"group": "daily"}]
-    outputs = {"kpi_to_bigquery": {"runs": invoke.runs}}
+    outputs = {"kpi_to_bigquery": {"runs": invoke.runs}, "functions": {"kpi_to_s3": {}}}
     monkeypatch.setattr(kpi.environment, "outputs", lambda env: outputs)
     monkeypatch.setattr(kpi.deploy, "deploy", lambda function, shell: asked.append(function))
     invoke.asked, invoke.wrong = asked, wrong
@@ -104,11 +104,11 @@ def test_a_file_that_cannot_be_read_needs_no_database(function, capsys):
     assert "there is no KPI 'nothing' (there are active_users, " in capsys.readouterr().out
 
 
-def test_a_function_that_is_not_there_is_said(monkeypatch, capsys):
+def test_a_function_that_is_not_there_is_said(monkeypatch):
     def check(*_):
         raise InvokeError("kpi_to_s3 could not be invoked")
 
     monkeypatch.setattr(kpi, "check", check)
     monkeypatch.setattr(kpi.sys, "argv", ["kpi.py", "local", "check"])
-    assert kpi.main() == 1
-    assert "could not be invoked" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="could not be invoked"):
+        kpi.run(kpi.main)
