@@ -63,7 +63,7 @@ def aws_command(port: int, root: Path = ROOT) -> list[str]:
         *(str(root / ".local/ministack/bin/python"), "-P", "-m", "hypercorn"),
         # In this one process: a worker of its own would outlive a killed parent.
         *("--workers", "0", "--keep-alive", str(KEEP_ALIVE)),
-        *("--bind", f"127.0.0.1:{port}", "ministack.app:app"),
+        *("--bind", f"127.0.0.1:{port}", f"{root / 'local/aws/mimamori_aws.py'}:app"),
     ]
 
 

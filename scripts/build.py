@@ -1,5 +1,6 @@
 """Put together what each function's zip holds: build/<function>/, the same bytes anywhere.
 
+What cannot be imported as on Lambda is not built.
 `python scripts/build.py [FUNCTION …]` builds those functions, or all.
 """
 
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "functions"
 # 2020-01-01T00:00:00Z: a zip holds times, and an unchanged function must stay the same bytes.
 MTIME = 1_577_836_800
+# Python with boto3, and nothing of ours: as on Lambda.
+BARE_PYTHON = ROOT / ".local/ministack/bin/python"
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "events", "schema", "requirements.*")
 
 
@@ -52,7 +55,7 @@ def capability(function: str) -> str:
 
 
 def build(function: str) -> Path:
-    """Build one function and return its folder."""
+    """Build one function and return its folder; CommandError where Lambda could not import it."""
     folder = ROOT / "build" / function
     folder.parent.mkdir(exist_ok=True)
     new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{function}."))
@@ -62,6 +65,8 @@ def build(function: str) -> Path:
         for source in ("common", package):
             shutil.copytree(FUNCTIONS / source, new / source, ignore=LEFT_OUT)
         _pin(new)
+        if _content(folder) != _content(new):
+            _import(function, new)
         with (folder.parent / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # What is the same stays where it is: another deploy may be reading it.
@@ -112,6 +117,19 @@ def vendored(requirements: Path) -> Path:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return folder
+
+
+def _import(function: str, folder: Path) -> None:
+    script = Path(__file__).with_name("import_check.py")
+    done = subprocess.run(
+        [BARE_PYTHON, "-I", "-B", script, folder, handler(function)],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CommandError(f"{function} cannot be imported: {done.stderr.strip()}")
 
 
 def _content(folder: Path) -> dict[Path, tuple[int, float, bytes]]:

@@ -1,13 +1,14 @@
 """Build and deploy functions side by side: `python scripts/deploy.py ENV [FUNCTION …]`.
 
-An unchanged function is left alone. Ends non-zero naming the functions that failed; the others
-are deployed.
+An unchanged function is left alone. Where one cannot be built, because it cannot be imported, say,
+nothing is deployed. Ends non-zero naming the functions that failed; the others are deployed.
 """
 
 import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 import build
 import environment
@@ -49,8 +50,13 @@ def lambroll(command: str, function: str, *flags: str, shell: dict[str, str]) ->
 
 
 def deploy(function: str, shell: dict[str, str]) -> bool:
-    """Deploy one function if its code or configuration changed. Returns whether it had."""
-    src = f"--src={build.build(function).relative_to(environment.ROOT)}"
+    """Build one function, and deploy it if it changed. Returns whether it had."""
+    return release(function, build.build(function), shell)
+
+
+def release(function: str, folder: Path, shell: dict[str, str]) -> bool:
+    """Deploy what is built if the code or the configuration changed. Returns whether it had."""
+    src = f"--src={folder.relative_to(environment.ROOT)}"
     if lambroll("diff", function, src, *COMPARE, "--exit-code", shell=shell) == 0:
         return False
     flags = (f"--alias={ALIAS}", f"--keep-versions={KEEP_VERSIONS}")
@@ -64,15 +70,25 @@ def deploy_all(
     shell: dict[str, str],
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, str]:
-    """Deploy functions side by side; returns name → `deployed` or `unchanged`.
+    """Build functions side by side, then deploy them; returns name → `deployed` or `unchanged`.
 
-    Raises DeployError naming each that failed, when all have had their turn.
+    Raises DeployError naming each that failed, when all have had their turn. Where one cannot be
+    built, none is deployed.
     """
+    folders: dict[str, Path] = {}
     results: dict[str, str] = {}
     failed: dict[str, str] = {}
     began = time.monotonic()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        running = {pool.submit(deploy, name, shell): name for name in names}
+        building = {name: pool.submit(build.build, name) for name in names}
+        for name, built in building.items():
+            try:
+                folders[name] = built.result()
+            except (CommandError, OSError) as error:
+                failed[name] = str(error)
+        if failed:
+            raise DeployError("\n".join([*failed.values(), "nothing was deployed"]))
+        running = {pool.submit(release, *one, shell): one[0] for one in folders.items()}
         for done in as_completed(running):
             name = running[done]
             try:

@@ -25,11 +25,27 @@ def readable(text: str) -> str:
     """Return a line of JSON as words; any other line as it is."""
     try:
         line: Any = json.loads(text)
-        level, message = line["level"], line["message"]
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return text
+    match line:
+        case {"log_level": "ERROR", "errorType": kind, "errorMessage": words}:
+            # Lambda's runtime, of a function that raised, or could not even be imported.
+            return "".join([f"ERROR {kind}: {words}", *_stack(line)])
+        case {"type": "platform.report", "record": {"status": status} as record}:
+            took = record.get("metrics", {}).get("durationMs")
+            kind = record.get("errorType", "")
+            level = "INFO" if status == "success" else "ERROR"
+            return f"{level} run ended: {status} {kind} durationMs={took}".replace("  ", " ")
+        case {"level": level, "message": message}:
+            pass
+        case _:
+            return text
     rest = " ".join(f"{key}={value}" for key, value in line.items() if key not in SHOWN_ELSEWHERE)
     return f"{level} {message} {rest}".rstrip()
+
+
+def _stack(line: dict[str, Any]) -> list[str]:
+    return [f"\n    {text.strip()}" for text in line.get("stackTrace") or []]
 
 
 def main(env: str, minutes: str, *names: str) -> None:

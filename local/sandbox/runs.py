@@ -87,8 +87,8 @@ def runs_of(events: Iterable[Mapping[str, Any]], timeout: float) -> list[Run]:
     """Read the runs out of one log stream's events, oldest first.
 
     An event is CloudWatch Logs' `{"timestamp" (ms), "message"}`; `timeout` the function's, in
-    seconds. A run failed where a traceback is in its lines, or where it took all of its time: the
-    laptop's AWS writes nothing of a run that it ended.
+    seconds. A run failed where a traceback or an error of Lambda's own is in its lines, or where it
+    took all of its time: the laptop's AWS writes nothing of a run that it ended.
     """
     runs: list[Run] = []
     current = ""
@@ -140,22 +140,41 @@ def _runs(logs: Any, about: Mapping[str, Any]) -> tuple[Run, ...]:
 
 
 def _error(messages: Sequence[str]) -> str | None:
-    """Return the exception that the last traceback ends with, without its module's name."""
+    """Return the exception that the last traceback ends with, without its module's name.
+
+    Where there is none, it is what Lambda's runtime says of a function that came to no result.
+    """
     starts = [i for i, text in enumerate(messages) if text.startswith("Traceback (most recent")]
     if not starts:
-        return None
+        of_lambda = (_of_lambda(text) for text in reversed(messages))
+        return next((error for error in of_lambda if error), None)
     after = messages[starts[-1] + 1 :]
     last = next((text for text in after if text and not text.startswith(" ")), "an exception")
     kind, colon, words = last.partition(":")
     return f"{kind.rpartition('.')[2]}{colon}{words}"[:_CHARACTERS]
 
 
-def _line(text: str) -> Line:
+def _of_lambda(text: str) -> str | None:
+    """Return the error in a line of Lambda's runtime: its level is called log_level."""
+    data = _json(text)
+    if data.get("log_level") != "ERROR":
+        return None
+    return f"{data.get('errorType')}: {data.get('errorMessage')}"[:_CHARACTERS]
+
+
+def _json(text: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         data = None
-    if not isinstance(data, dict) or "message" not in data:
+    return data if isinstance(data, dict) else {}
+
+
+def _line(text: str) -> Line:
+    data = _json(text)
+    if error := _of_lambda(text):
+        return Line("ERROR", error)
+    if "message" not in data:
         return Line("", text[:_CHARACTERS])
     extras = "  ".join(f"{key}={_plain(data[key])}" for key in data if key not in _FIELDS)
     message = str(data["message"])[:_CHARACTERS]

@@ -19,6 +19,7 @@ import pytest
 from botocore.loaders import JSONFileLoader
 
 import environment
+import logs
 import seed
 from stack import ROOT, Stack
 from tests.support import free_port
@@ -179,17 +180,17 @@ def one_function(aws):
 @pytest.fixture
 def logged(one_function):
     """Return a function that puts lines into the function's log."""
-    logs = seed.client(Stack.current(), "logs")
-    logs.create_log_group(logGroupName=LOG_GROUP)
-    logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="one")
+    client = seed.client(Stack.current(), "logs")
+    client.create_log_group(logGroupName=LOG_GROUP)
+    client.create_log_stream(logGroupName=LOG_GROUP, logStreamName="one")
 
     def put(*messages):
         at = int(time.time() * 1000)
         events = [{"timestamp": at, "message": message} for message in messages]
-        logs.put_log_events(logGroupName=LOG_GROUP, logStreamName="one", logEvents=events)
+        client.put_log_events(logGroupName=LOG_GROUP, logStreamName="one", logEvents=events)
 
     yield put
-    logs.delete_log_group(logGroupName=LOG_GROUP)
+    client.delete_log_group(logGroupName=LOG_GROUP)
 
 
 def refused(done, beginning):
@@ -343,6 +344,49 @@ def test_a_secret_that_terraform_makes_no_place_for(make, one_function, monkeypa
 def test_a_payload_that_is_not_json(make, one_function, monkeypatch, payload):
     monkeypatch.setattr(sys, "stdin", io.StringIO(payload))
     refused(make("invoke", *WHOLE["invoke"]), "the payload is not one JSON value: ")
+
+
+PLATFORM = {
+    "time": "2026-11-22T00:00:00.000Z",
+    "type": "platform.report",
+    "record": {"requestId": "1", "metrics": {"durationMs": 12.3}, "status": "success"},
+}
+NOT_IMPORTED = {
+    "timestamp": "2026-11-22T00:00:00Z",
+    "log_level": "ERROR",
+    "errorMessage": "Unable to import module 'a.b': No module named 'c'",
+    "errorType": "Runtime.ImportModuleError",
+    "requestId": "",
+    "stackTrace": [],
+}
+RAISED = NOT_IMPORTED | {
+    "errorMessage": "7",
+    "errorType": "ValueError",
+    "stackTrace": ['  File "/var/task/a.py", line 1, in handler\n    f()\n'],
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (PLATFORM, "INFO run ended: success durationMs=12.3"),
+        (
+            PLATFORM | {"record": {"status": "error", "errorType": "Runtime.ImportModuleError"}},
+            "ERROR run ended: error Runtime.ImportModuleError durationMs=None",
+        ),
+        (PLATFORM | {"record": {"status": "timeout"}}, "ERROR run ended: timeout durationMs=None"),
+        (
+            NOT_IMPORTED,
+            "ERROR Runtime.ImportModuleError: Unable to import module 'a.b': No module named 'c'",
+        ),
+        (RAISED, 'ERROR ValueError: 7\n    File "/var/task/a.py", line 1, in handler\n    f()'),
+        ({"level": "INFO", "message": "posted", "posted": 6}, "INFO posted posted=6"),
+        ({"type": "platform.start"}, '{"type": "platform.start"}'),
+        ([1], "[1]"),
+    ],
+)
+def test_a_line_of_a_log_is_shown_as_words(line, shown):
+    assert logs.readable(json.dumps(line)) == shown
 
 
 def test_it_goes_on_with_what_is_applied_and_names_the_rest(make, one_function, logged):

@@ -39,7 +39,8 @@ def copy_tree(tmp_path_factory):
             # Install the libraries once, here, and lend them to every copy.
             build.vendored(ROOT / f"functions/{build.capability(function)}/requirements.txt")
         (tree / ".local").mkdir()
-        (tree / ".local/vendored").symlink_to(ROOT / ".local/vendored")
+        for name in ("vendored", "ministack"):
+            (tree / ".local" / name).symlink_to(ROOT / ".local" / name)
         return tree
 
     return copy

@@ -1,5 +1,7 @@
+import io
 import json
 import time
+import zipfile
 
 import pytest
 
@@ -70,6 +72,14 @@ def test_one_stream_may_have_several_runs_and_one_that_is_not_over():
     assert runs[1].lines == (Line("", "a print"),)
 
 
+def test_an_error_of_lambdas_own_is_a_failure():
+    error = {"errorMessage": "Unable to import module 'a.b': no", "errorType": "Runtime.Import"}
+    text = json.dumps({"timestamp": "…", "log_level": "ERROR", **error, "stackTrace": []})
+    (run,) = runs_of(events(START, text, END, REPORT), 30)
+    assert run.error == "Runtime.Import: Unable to import module 'a.b': no"
+    assert run.lines == (Line("ERROR", run.error),)
+
+
 def test_lines_are_bounded():
     (run,) = runs_of(events(START, *("x" * 5000 for _ in range(500)), END, REPORT), 30)
     assert (len(run.lines), len(run.lines[0].message)) == (40, 1000)
@@ -131,3 +141,33 @@ def test_it_reads_the_logs_of_a_real_aws(aws, client):
         ("b", "InvalidEvent: mackerel_service: missing"),
         ("a", None),
     ]
+
+
+def test_a_function_that_cannot_be_imported_is_a_failure_in_the_logs(aws, client):
+    name = "cannot-be-imported"
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("a.py", "def broken(:\n")
+    iam, functions, logs = (client(one, aws) for one in ("iam", "lambda", "logs"))
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    functions.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role,
+        Handler="a.handler",
+        Code={"ZipFile": content.getvalue()},
+    )
+    try:
+        answer = functions.invoke(FunctionName=name)
+        told = json.loads(answer["Payload"].read())
+        runs = {function.name: function.runs for function in reader(aws.url)().functions}
+    finally:
+        functions.delete_function(FunctionName=name)
+        logs.delete_log_group(logGroupName=f"/aws/lambda/{name}")
+        iam.delete_role(RoleName=name)
+    assert answer["FunctionError"] == "Unhandled"
+    assert told["errorType"] == "Runtime.ImportModuleError"
+    assert told["errorMessage"].startswith("Unable to import module 'a': invalid syntax")
+    (run,) = runs[name]
+    assert run.error == f"Runtime.ImportModuleError: {told['errorMessage']}"
+    assert newest_failures(Seen((Function(name, (run,)),))) != []
