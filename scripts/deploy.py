@@ -5,6 +5,7 @@ nothing is deployed. Ends non-zero naming the functions that failed; the others 
 """
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,6 +14,10 @@ from pathlib import Path
 import build
 import environment
 from command import CommandError, run
+
+sys.path.insert(0, str(build.FUNCTIONS))
+from common.queries import InvalidQuery
+from db_to_cloudwatch import queries
 
 ALIAS = "current"
 # Tags are Terraform's.
@@ -102,9 +107,35 @@ def deploy_all(
     return results
 
 
+def check_namespaces(env: str) -> None:
+    """Refuse queries that put metrics into a namespace that their function's role does not have.
+
+    CommandError names them; it is Terraform that gives the role what the queries of its tree need.
+    """
+    known = environment.outputs(env).get("db_to_cloudwatch", {}).get("namespaces", [])
+    wanted: dict[str, list[str]] = {}
+    for name in queries.names():
+        try:
+            namespace = queries.load(name).header.namespace
+        except InvalidQuery as error:
+            raise CommandError(f"functions/db_to_cloudwatch/queries/{name}.sql: {error}") from None
+        if namespace not in known:
+            wanted.setdefault(namespace, []).append(f"{name}.sql")
+    if wanted:
+        said = "; ".join(f"{one} ({', '.join(files)})" for one, files in wanted.items())
+        apply = f"make apply{'' if env == 'local' else f' ENV={env}'}"
+        raise CommandError(
+            f"the role of db_to_cloudwatch in {env} may not put metrics into {said} yet: "
+            f"run {apply} first"
+        )
+
+
 def main(env: str, *names: str) -> None:
     """Deploy and say, line by line, what became of each function."""
-    deploy_all([*environment.functions(env, " ".join(names))], environment.shell(env), print)
+    functions = environment.functions(env, " ".join(names))
+    if "db_to_cloudwatch" in functions:
+        check_namespaces(env)
+    deploy_all([*functions], environment.shell(env), print)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,11 @@ output "functions" {
   }
 }
 
+output "db_to_cloudwatch" {
+  description = "What its role may do that depends on its queries: namespaces, to put metrics into."
+  value       = { namespaces = distinct(compact(values(local.db_to_cloudwatch_namespaces))) }
+}
+
 output "phone_escalation" {
   description = <<-EOT
     Where the phone escalation is reached: base_url, callers (name => id of the API key, whose value

@@ -21,6 +21,7 @@ from botocore.loaders import JSONFileLoader
 import environment
 import logs
 import seed
+from db_to_cloudwatch import queries
 from stack import ROOT, Stack
 from tests.support import free_port
 
@@ -173,7 +174,8 @@ def one_function(aws):
     aws.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
     about = {"environment": {"PARAMETER_PATH": "/local/myApp"}, "log_group": LOG_GROUP}
     functions = {"db_to_cloudwatch": about}
-    state = {"outputs": {"functions": {"value": functions}}}
+    outputs = {"functions": functions, "db_to_cloudwatch": {"namespaces": ["RDS/RECORDS"]}}
+    state = {"outputs": {name: {"value": value} for name, value in outputs.items()}}
     aws.put_object(Bucket=bucket, Key="terraform.tfstate", Body=json.dumps(state).encode())
 
 
@@ -332,6 +334,27 @@ def test_a_capability_that_is_not_applied(make, one_function, target, missing):
     done = make(target, *WHOLE[target])
     assert missing in done.err
     refused(done, missing if missing.endswith("is ") else "not applied in local yet: ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["FUNCTION=db_to_cloudwatch"]])
+def test_a_query_whose_namespace_is_not_applied(make, one_function, arguments):
+    done = make("deploy", *arguments)
+    assert done.err.splitlines()[-1] == (
+        "the role of db_to_cloudwatch in local may not put metrics into RDS/ORDERS (orders.sql) yet"
+        ": run make apply first"
+    )
+    assert (done.code, done.out) == (1, "")
+
+
+def test_a_query_that_cannot_be_read(make, one_function, monkeypatch, tmp_path):
+    (tmp_path / "orders.sql").write_text("/* namespace = 7 */ SELECT 1 AS N")
+    read = functools.partial(queries.load, folder=tmp_path)
+    monkeypatch.setattr(queries, "names", lambda: ["orders"])
+    monkeypatch.setattr(queries, "load", read)
+    refused(
+        make("deploy", "FUNCTION=db_to_cloudwatch"),
+        "functions/db_to_cloudwatch/queries/orders.sql: header: namespace: ",
+    )
 
 
 def test_a_secret_that_terraform_makes_no_place_for(make, one_function, monkeypatch):

@@ -240,6 +240,9 @@ def test_metrics_are_put_into_the_namespaces_of_the_queries_and_the_suites_own(p
         assert test in {"StringEquals", "StringEqualsIfExists"}
         values = condition["cloudwatch:namespace"]
         assert ({values} if isinstance(values, str) else set(values)) == held[function]
+    # By this make deploy knows what the role has.
+    told = plan.json["planned_values"]["outputs"]["db_to_cloudwatch"]["value"]
+    assert set(told["namespaces"]) == namespaces
 
 
 def test_rights_to_network_interfaces_come_with_a_vpc_only(plan: Any) -> None:
