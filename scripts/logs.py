@@ -3,9 +3,10 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import environment
 from command import CommandError, run
@@ -58,9 +59,16 @@ def main(env: str, minutes: str, *names: str) -> None:
         for name, about in functions.items()
         for at, text in lines(logs, about["log_group"], since)
     ]
+    zone = zone_of(functions)
     for at, name, text in sorted(found, key=lambda line: line[0]):
-        clock = datetime.fromtimestamp(at / 1000).astimezone()
-        print(f"{clock:%H:%M:%S} {name}: {readable(text)}")
+        clock = datetime.fromtimestamp(at / 1000, zone)
+        print(f"{clock:%H:%M:%S %Z} {name}: {readable(text)}")
+
+
+def zone_of(functions: Mapping[str, Mapping[str, Any]]) -> ZoneInfo:
+    """Return the time zone of an environment: the one that its functions have, else Tokyo's."""
+    told = {about["environment"].get("TIMEZONE") for about in functions.values()} - {None}
+    return ZoneInfo(told.pop() if len(told) == 1 else "Asia/Tokyo")
 
 
 def _positive(minutes: str) -> float:

@@ -17,7 +17,8 @@ _START = re.compile(r"START RequestId: (\S+)")
 _REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: ([\d.]+) ms")
 _FIELDS = ("timestamp", "level", "logger", "message")
 
-# What the placeholder says that Terraform gives to a function.
+# The placeholder that Terraform gives to a function, and what it says.
+_PLACEHOLDER = "placeholder.handler"
 _NOT_DEPLOYED = "is not deployed yet: run make deploy"
 
 
@@ -43,10 +44,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Function:
-    """A function and its newest runs, newest first."""
+    """A function, its newest runs (newest first), and whether it is more than a placeholder."""
 
     name: str
     runs: tuple[Run, ...] = ()
+    deployed: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def reader(endpoint: str) -> Callable[[], Seen]:
         found = functions.list_functions()["Functions"]
         return Seen(
             tuple(
-                Function(about["FunctionName"], _runs(logs, about))
+                Function(
+                    about["FunctionName"], _runs(logs, about), about.get("Handler") != _PLACEHOLDER
+                )
                 for about in sorted(found, key=lambda about: str(about["FunctionName"]))
             )
         )
@@ -188,19 +192,15 @@ def _plain(value: object) -> str:
 def newest_failures(seen: Seen, seconds: float = 3600) -> list[tuple[Function, Run]]:
     """Return the failed runs that are not older than `seconds`, newest first.
 
-    That a function was not deployed yet is over with its first run that went well.
+    That a function was not deployed yet is over once it is.
     """
     since = datetime.now(UTC).timestamp() - seconds
     failed = [
         (function, run)
         for function in seen.functions
-        for place, run in enumerate(function.runs)
+        for run in function.runs
         if run.error is not None
         and run.at >= since
-        and not (run.error.endswith(_NOT_DEPLOYED) and _went_well(function.runs[:place]))
+        and not (run.error.endswith(_NOT_DEPLOYED) and function.deployed)
     ]
     return sorted(failed, key=lambda pair: pair[1].at, reverse=True)
-
-
-def _went_well(runs: Iterable[Run]) -> bool:
-    return any(run.error is None for run in runs)

@@ -12,8 +12,8 @@ import runpy
 import shlex
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from botocore.loaders import JSONFileLoader
@@ -45,6 +45,7 @@ WHOLE = {
     "kpi-status": ["DAY=2026-11-22"],
     "kpi-backfill": ["FROM=2026-11-01", "TO=2026-11-22"],
 }
+TOKYO = timezone(timedelta(hours=9))
 LOG_GROUP = "/aws/lambda/of-the-front-door"
 # These print what the person may go on with, and need no account yet.
 OFFLINE = {"env"}
@@ -181,15 +182,17 @@ def one_function(aws):
 
 @pytest.fixture
 def logged(one_function):
-    """Return a function that puts lines into the function's log."""
+    """Return a function that puts lines into the function's log, and returns when that was."""
     client = seed.client(Stack.current(), "logs")
     client.create_log_group(logGroupName=LOG_GROUP)
     client.create_log_stream(logGroupName=LOG_GROUP, logStreamName="one")
 
     def put(*messages):
-        at = int(time.time() * 1000)
-        events = [{"timestamp": at, "message": message} for message in messages]
+        at = datetime.now(UTC)
+        milliseconds = int(at.timestamp() * 1000)
+        events = [{"timestamp": milliseconds, "message": message} for message in messages]
         client.put_log_events(logGroupName=LOG_GROUP, logStreamName="one", logEvents=events)
+        return at
 
     yield put
     client.delete_log_group(logGroupName=LOG_GROUP)
@@ -413,8 +416,23 @@ def test_a_line_of_a_log_is_shown_as_words(line, shown):
 
 
 def test_it_goes_on_with_what_is_applied_and_names_the_rest(make, one_function, logged):
-    logged("a line")
+    at = logged("a line")
     done = make("logs")
     assert done.err.startswith("not applied in local yet: cloudwatch_to_mackerel, ")
     assert done.code == 0
-    assert re.fullmatch(r"\d\d:\d\d:\d\d db_to_cloudwatch: a line\n", done.out)
+    # Whatever the zone of this machine is.
+    assert done.out == f"{at.astimezone(TOKYO):%H:%M:%S} JST db_to_cloudwatch: a line\n"
+
+
+@pytest.mark.parametrize(
+    ("zones", "zone"),
+    [
+        ([], "Asia/Tokyo"),
+        ([None, "Europe/Berlin", "Europe/Berlin"], "Europe/Berlin"),
+        (["Europe/Berlin", "Asia/Seoul"], "Asia/Tokyo"),
+    ],
+)
+def test_the_zone_of_the_times(zones, zone):
+    told = [{"TIMEZONE": one} if one else {} for one in zones]
+    about = {str(number): {"environment": one} for number, one in enumerate(told)}
+    assert logs.zone_of(about).key == zone

@@ -92,13 +92,12 @@ def test_only_failures_of_the_last_hour_count():
     assert [run.id for _, run in newest_failures(seen)] == ["new"]
 
 
-def test_not_deployed_yet_is_no_failure_any_more_once_it_runs():
+def test_not_deployed_yet_is_no_failure_any_more_once_it_is_deployed():
     now = time.time()
     early = Run("early", now - 60, 1.0, "RuntimeError: f is not deployed yet: run make deploy", ())
     wrong = Run("wrong", now - 50, 1.0, "ValueError: 7", ())
-    well = Run("well", now - 40, 1.0, None, ())
     never = Seen((Function("f", (wrong, early)),))
-    since = Seen((Function("f", (well, wrong, early)),))
+    since = Seen((Function("f", (wrong, early), deployed=True),))
     assert [run.id for _, run in newest_failures(never)] == ["wrong", "early"]
     assert [run.id for _, run in newest_failures(since)] == ["wrong"]
 
@@ -126,17 +125,20 @@ def test_it_reads_the_logs_of_a_real_aws(aws, client):
             FunctionName=name,
             Runtime="python3.13",
             Role=role["Role"]["Arn"],
-            Handler="a.b",
+            Handler="a.b" if name == "of-the-runs-test" else "placeholder.handler",
             Code={"ZipFile": b"PK\x05\x06" + bytes(18)},
         )
     try:
-        found = {function.name: function.runs for function in reader(aws.url)().functions}
+        seen = reader(aws.url)()
+        found = {function.name: function.runs for function in seen.functions}
+        deployed = {function.name: function.deployed for function in seen.functions}
     finally:
         logs.delete_log_group(logGroupName=group)
         client("iam", aws).delete_role(RoleName="of-the-runs-test")
         for name in ("of-the-runs-test", "never-ran"):
             functions.delete_function(FunctionName=name)
     assert found["never-ran"] == ()
+    assert (deployed["of-the-runs-test"], deployed["never-ran"]) == (True, False)
     assert [(run.id, run.error) for run in found["of-the-runs-test"]] == [
         ("b", "InvalidEvent: mackerel_service: missing"),
         ("a", None),
