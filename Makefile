@@ -1,8 +1,9 @@
 # Thin lines over terraform, lambroll, pytest and the scripts. `make` prints what there is.
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
-	secret phone-key phone-url export export-status export-revoke kpi-check kpi-status \
-	kpi-backfill test test-unit explore lint lock bench pictures clean guard base ready browser
+	secret mysql estate estate-sleep estate-wake phone-key phone-url \
+	export export-status export-revoke kpi-check kpi-status kpi-backfill \
+	test test-unit explore lint lock bench pictures clean guard base ready browser
 
 ENV ?= local
 FUNCTION ?=
@@ -68,6 +69,14 @@ rollback: guard ready ## put FUNCTION back to its version before
 	@$(PYTHON) scripts/releases.py '$(ENV)' rollback '$(FUNCTION)' $(ARGS)
 logs: ready ## the last MINUTES=10 of the functions' logs
 	@$(PYTHON) scripts/logs.py '$(ENV)' '$(MINUTES)' $(FUNCTION)
+mysql: ready ## a client on the laptop's database; elsewhere the tunnel to it
+	@$(PYTHON) scripts/mysql.py '$(ENV)'
+estate: ready ## what env_scheduler has on and off, and when that changes
+	@$(PYTHON) scripts/estate.py '$(ENV)' status
+estate-sleep: guard ready ## put the environment to sleep now
+	@$(PYTHON) scripts/estate.py '$(ENV)' sleep
+estate-wake: guard ready ## wake the environment now
+	@$(PYTHON) scripts/estate.py '$(ENV)' wake
 phone-key: ready ## show the API key of a CALLER=… of the phone escalation
 	@$(PYTHON) scripts/phone_api.py '$(ENV)' key '$(CALLER)'
 phone-url: ready ## show where the phone escalation is reached

@@ -20,7 +20,9 @@ from botocore.loaders import JSONFileLoader
 
 import environment
 import logs
+import mysql
 import seed
+from command import CommandError
 from db_to_cloudwatch import queries
 from stack import ROOT, Stack
 from tests.support import free_port
@@ -36,6 +38,10 @@ WHOLE = {
     "rollback": ["FUNCTION=db_to_cloudwatch"],
     "logs": [],
     "secret": ["NAME=MACKEREL_API_KEY"],
+    "mysql": [],
+    "estate": [],
+    "estate-sleep": [],
+    "estate-wake": [],
     "phone-key": ["CALLER=zabbix"],
     "phone-url": [],
     "export": ["QUERY=users", "MAIL=tanaka@example.com"],
@@ -284,7 +290,10 @@ def test_a_profile_that_is_not_there(make, monkeypatch):
 
 @pytest.mark.parametrize(
     "target",
-    ["apply", "deploy", "invoke", "rollback", "secret", "export", "export-revoke", "kpi-backfill"],
+    [
+        *("apply", "deploy", "invoke", "rollback", "secret", "export", "export-revoke"),
+        *("kpi-backfill", "estate-sleep", "estate-wake"),
+    ],
 )
 def test_production_is_changed_on_purpose_only(make, target):
     done = make(target, *WHOLE[target], "ENV=production")
@@ -325,6 +334,8 @@ def test_a_function_that_is_not_applied(make, one_function, target):
 @pytest.mark.parametrize(
     ("target", "missing"),
     [
+        ("estate", "env_scheduler"),
+        ("estate-sleep", "env_scheduler is "),
         ("phone-url", "phone_escalation is "),
         ("phone-key", "phone_escalation is "),
         ("export", "data_export is "),
@@ -358,6 +369,28 @@ def test_a_query_that_cannot_be_read(make, one_function, monkeypatch, tmp_path):
         make("deploy", "FUNCTION=db_to_cloudwatch"),
         "functions/db_to_cloudwatch/queries/orders.sql: header: namespace: ",
     )
+
+
+@pytest.fixture
+def database_parameters(one_function):
+    ssm = seed.client(Stack.current(), "ssm")
+    known = {"HOST": "db.internal", "PORT": "3306", "NAME": "service", "USER": "reader"}
+    names = [f"/local/myApp/DATABASE_{name}" for name in known]
+    for name, value in zip(names, known.values(), strict=True):
+        ssm.put_parameter(Name=name, Value=value, Type="String")
+    yield
+    ssm.delete_parameters(Names=names)
+
+
+def test_the_tunnel_to_a_database_on_aws(make, database_parameters):
+    told = mysql.tunnel("local")
+    assert "--parameters host=db.internal,portNumber=3306,localPortNumber=13306" in told
+    assert "--port=13306 --user=reader --password --ssl-mode=REQUIRED service" in told
+
+
+def test_no_tunnel_before_the_database_is_known(make, one_function):
+    with pytest.raises(CommandError, match="not applied in local yet: /local/myApp/DATABASE_HOST"):
+        mysql.tunnel("local")
 
 
 def test_a_secret_that_terraform_makes_no_place_for(make, one_function, monkeypatch):
