@@ -29,7 +29,7 @@ GOOGLE_PROJECT = "laptop-project"
 GOOGLE_SERVICE_ACCOUNT = f"mimamori@{GOOGLE_PROJECT}.iam.gserviceaccount.com"
 GOOGLE_AUDIENCE = (
     "//iam.googleapis.com/projects/123456789012/locations/global"
-    "/workloadIdentityPools/aws/providers/mimamori"
+    "/workloadIdentityPools/mimamori-aws/providers/mimamori"
 )
 
 # At the start of every secret of the laptop: a test that greps for it finds a leak.

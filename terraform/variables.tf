@@ -533,8 +533,8 @@ variable "google_credentials" {
     error_message = "google_credentials: a JSON object whose type is external_account, not a service account's key."
   }
   validation {
-    condition     = var.google_credentials == null || can(regex("^//iam\\.googleapis\\.com/projects/[0-9]+/locations/global/workloadIdentityPools/[^/\\s]+/providers/[^/\\s]+$", jsondecode(var.google_credentials).audience))
-    error_message = "google_credentials.audience: //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER."
+    condition     = var.google_credentials == null || can(regex("^//iam\\.googleapis\\.com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]{4,32}/providers/[a-z0-9-]{4,32}$", jsondecode(var.google_credentials).audience)) && !can(regex("/gcp-", jsondecode(var.google_credentials).audience))
+    error_message = "google_credentials.audience: //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER, POOL and PROVIDER of 4 to 32 characters a-z, 0-9 and -, not starting with gcp-."
   }
   validation {
     condition     = var.google_credentials == null || can(regex("^https?://[^/\\s]+/\\S+$", jsondecode(var.google_credentials).token_url))

@@ -1,8 +1,10 @@
 """An access token of Google for the function's own AWS role, without a stored key.
 
 A signed GetCallerIdentity, which Google shows to AWS, is exchanged for a token of the role, and
-that one for a token of the service account. google-auth does the same, with a native library.
+that one for a token of the service account. google-auth does the same, with a native library, but
+leaves the provider unsigned: here it is signed, so that a leaked subject token fits no other one.
 https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds
+https://cloud.google.com/iam/docs/samples/iam-workload-identity-aws-credential
 https://google.aip.dev/auth/4117
 """
 
@@ -31,15 +33,19 @@ EARLY = 240
 _IAM = "https://www.googleapis.com/auth/iam"
 _AWS4 = "urn:ietf:params:aws:token-type:aws4_request"
 _HTTP = r"https?://[^/\s]+"
+# The id of a pool or a provider; what starts with gcp- is Google's own.
+# https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools/create
+_ID = "(?!gcp-)[a-z0-9-]{4,32}"
 # What `gcloud iam workload-identity-pools create-cred-config … --aws` writes: where each key is, a
 # pattern, and an example.
-_PROVIDER = "projects/1/locations/global/workloadIdentityPools/aws/providers/mimamori"
+_POOLS = "locations/global/workloadIdentityPools"
+_PROVIDER = f"projects/1/{_POOLS}/mimamori-aws/providers/mimamori"
 _KEYS = (
     ("type", "external_account", "external_account"),
     (
         "audience",
-        r"//iam\.googleapis\.com/projects/\d+/locations/global/[^/\s]+/[^/\s]+/providers/[^/\s]+",
-        f"//iam.googleapis.com/{_PROVIDER}",
+        rf"//iam\.googleapis\.com/projects/\d+/{_POOLS}/{_ID}/providers/{_ID}",
+        f"//iam.googleapis.com/{_PROVIDER}, ids of 4 to 32 characters a-z, 0-9 and -, not gcp-…",
     ),
     ("subject_token_type", re.escape(_AWS4), _AWS4),
     ("token_url", rf"{_HTTP}/\S+", "https://sts.googleapis.com/v1/token"),
@@ -137,13 +143,14 @@ def _subject(account: _Account) -> str:
     if keys is None or region is None:
         raise GoogleError("there are no AWS credentials, or no region, to sign with")
     url = account.verification_url.replace("{region}", region)
-    request = AWSRequest("POST", url)
+    provider = {"x-goog-cloud-target-resource": account.audience}
+    request = AWSRequest("POST", url, provider)
     SigV4Auth(keys.get_frozen_credentials(), "sts", region).add_auth(request)
     headers = {
         "Authorization": request.headers["Authorization"],
         "host": re.split("[/?]", url)[2],
         "x-amz-date": request.headers["X-Amz-Date"],
-        "x-goog-cloud-target-resource": account.audience,
+        **provider,
     }
     if session_token := request.headers.get("X-Amz-Security-Token"):
         headers["x-amz-security-token"] = session_token

@@ -2,7 +2,9 @@
 
 A token of the laptop's AWS is a signed GetCallerIdentity: it is sent on to that AWS with its
 headers as they are, and what AWS says of the caller counts. The address in the token is only
-looked at. The laptop's AWS does not check the signatures of its root keys: no root is let in.
+looked at. A client may sign the header that names the provider, as the sample of Google's
+documentation does, or leave it unsigned, as google-auth does. The laptop's AWS does not check the
+signatures of its root keys: no root is let in.
 
 What the documentation does not say, and is a guess here: most words of the errors; 401 for
 `unauthorized_client`, whose words in Google's own answer do not name the role; that any role which
@@ -37,6 +39,12 @@ _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _ARN = re.compile(r"<Arn>([^<]+)</Arn>")
 _ROLE = re.compile(r"arn:aws:sts::\d{12}:assumed-role/([^/]+)/[^/]+")
 _IAM = "https://www.googleapis.com/auth/iam"
+# https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools/create
+_ID = "(?!gcp-)[a-z0-9-]{4,32}"
+_PROVIDER = re.compile(
+    r"//iam\.googleapis\.com/projects/\d+/locations/global"
+    rf"/workloadIdentityPools/{_ID}/providers/{_ID}"
+)
 _SCOPE = "https://www.googleapis.com/auth/"
 _OAUTH = {400: "invalid_request", 401: "unauthorized_client", 403: "access_denied"}
 
@@ -61,6 +69,7 @@ def play(tokens: Tokens, environ: Mapping[str, str]) -> list[Service]:
 
     SANDBOX_GOOGLE_AUDIENCE: the provider; SANDBOX_GOOGLE_ROLES: the roles that it lets in, comma
     separated, * for anything; SANDBOX_GOOGLE_SERVICE_ACCOUNT; SANDBOX_AWS_ENDPOINT: who is asked.
+    Raises RuntimeError for a setting that is missing, or a provider that Google would not make.
     """
     pool = Pool(
         tokens=tokens,
@@ -69,6 +78,12 @@ def play(tokens: Tokens, environ: Mapping[str, str]) -> list[Service]:
         roles=tuple(role.strip() for role in setting(environ, "SANDBOX_GOOGLE_ROLES").split(",")),
         account=setting(environ, "SANDBOX_GOOGLE_SERVICE_ACCOUNT"),
     )
+    if not _PROVIDER.fullmatch(pool.audience):
+        raise RuntimeError(
+            f"SANDBOX_GOOGLE_AUDIENCE: got {pool.audience}, takes //iam.googleapis.com"
+            "/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER,"
+            " POOL and PROVIDER of 4 to 32 characters a-z, 0-9 and -, not gcp-…"
+        )
 
     async def exchange(request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))

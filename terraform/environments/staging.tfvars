@@ -126,7 +126,7 @@ google_credentials = <<-JSON
   {
     "universe_domain": "googleapis.com",
     "type": "external_account",
-    "audience": "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/aws/providers/mimamori",
+    "audience": "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/mimamori-aws/providers/mimamori",
     "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
     "service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/mimamori@example-kpis-staging.iam.gserviceaccount.com:generateAccessToken",
     "token_url": "https://sts.googleapis.com/v1/token",

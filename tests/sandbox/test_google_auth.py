@@ -236,3 +236,26 @@ def test_a_setting_that_is_missing_is_named(name):
         google_auth.play(Tokens(), environ)
     with pytest.raises(RuntimeError, match="SANDBOX_GOOGLE_PROJECT"):
         open_jobs(None, {"SANDBOX_DIR": "x"})
+
+
+@pytest.mark.parametrize(
+    ("pool", "provider"),
+    [
+        ("aws", "mimamori"),
+        ("a" * 33, "mimamori"),
+        ("gcp-x", "mimamori"),
+        ("Pool", "mimamori"),
+        ("mimamori-aws", "aws"),
+        ("mimamori-aws", "under_score"),
+    ],
+)
+def test_a_pool_or_a_provider_that_google_would_not_make(pool, provider):
+    audience = f"//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/{pool}"
+    environ = {
+        "SANDBOX_AWS_ENDPOINT": "x",
+        "SANDBOX_GOOGLE_AUDIENCE": f"{audience}/providers/{provider}",
+        "SANDBOX_GOOGLE_ROLES": "x",
+        "SANDBOX_GOOGLE_SERVICE_ACCOUNT": "x",
+    }
+    with pytest.raises(RuntimeError, match="SANDBOX_GOOGLE_AUDIENCE: .* 4 to 32"):
+        google_auth.play(Tokens(), environ)

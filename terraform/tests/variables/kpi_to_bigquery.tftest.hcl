@@ -3,7 +3,7 @@ variables {
   google_credentials = <<-JSON
     {
       "type": "external_account",
-      "audience": "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/aws/providers/mimamori",
+      "audience": "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/mimamori-aws/providers/mimamori",
       "token_url": "https://sts.googleapis.com/v1/token",
       "service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/mimamori@example-kpis.iam.gserviceaccount.com:generateAccessToken",
       "credential_source": {
@@ -155,6 +155,46 @@ run "refuses_an_audience_that_is_none" {
 
   variables {
     google_credentials = jsonencode(merge(jsondecode(var.google_credentials), { audience = "//iam.googleapis.com/projects/123456789012" }))
+  }
+
+  expect_failures = [var.google_credentials]
+}
+
+run "refuses_a_pool_of_3_characters" {
+  command = plan
+
+  variables {
+    google_credentials = replace(var.google_credentials, "Pools/mimamori-aws", "Pools/aws")
+  }
+
+  expect_failures = [var.google_credentials]
+}
+
+run "refuses_a_pool_of_33_characters" {
+  command = plan
+
+  variables {
+    google_credentials = replace(var.google_credentials, "Pools/mimamori-aws", "Pools/abcdefghijklmnopqrstuvwxyz0123456")
+  }
+
+  expect_failures = [var.google_credentials]
+}
+
+run "refuses_a_pool_of_googles_own" {
+  command = plan
+
+  variables {
+    google_credentials = replace(var.google_credentials, "Pools/mimamori-aws", "Pools/gcp-aws")
+  }
+
+  expect_failures = [var.google_credentials]
+}
+
+run "refuses_a_provider_of_3_characters" {
+  command = plan
+
+  variables {
+    google_credentials = replace(var.google_credentials, "providers/mimamori", "providers/aws")
   }
 
   expect_failures = [var.google_credentials]

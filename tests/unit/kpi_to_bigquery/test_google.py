@@ -1,6 +1,7 @@
 """The way to a token: the same requests as google-auth's, and what is said where it is refused."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from common.http import Unavailable
 from kpi_to_bigquery import google as ours
 
 NOW = datetime(2026, 11, 22, 1, 2, 3, tzinfo=UTC)
-POOL = "//iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/aws"
+POOL = "//iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/mimamori-aws"
 EMAIL = "mimamori@a-project.iam.gserviceaccount.com"
 STS = "https://sts.googleapis.com/v1/token"
 IAM = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
@@ -66,7 +67,11 @@ def token(credentials=CREDENTIALS):
 
 
 def said(call):
-    """A request without what tells one client from another."""
+    """A request without what tells one client from another, and what its token's signature covers.
+
+    The signature itself is left out: it differs with what it covers, and AWS checks it in
+    test_google_signature.
+    """
     own = {"x-goog-api-client", "user-agent", "content-length", "accept", "accept-encoding"}
     headers = {
         name.lower(): value
@@ -81,7 +86,11 @@ def said(call):
         fields = {name: values[0] for name, values in parse_qs(text).items()}
         signed = json.loads(unquote(fields.pop("subject_token")))
         signed["headers"] = {one["key"]: one["value"] for one in signed["headers"]}
-        fields["signed"] = signed
+        start, covered = re.fullmatch(
+            "(.+), ?SignedHeaders=(.+), ?Signature=[0-9a-f]{64}",
+            signed["headers"].pop("Authorization"),
+        ).groups()
+        fields |= {"signed": signed, "credential": start, "covered": set(covered.split(";"))}
     return call.request.method, call.request.url, headers, fields
 
 
@@ -103,13 +112,22 @@ def test_our_requests_are_those_of_google_auth(answers, monkeypatch, session):
     with requests.Session() as connection:
         theirs.refresh(google.auth.transport.requests.Request(connection))
     mine, their = answers.calls[:2], answers.calls[2:]
-    assert [said(call) for call in mine] == [said(call) for call in their]
-    form = said(mine[0])[3]
-    signed = {"Authorization", "host", "x-amz-date", "x-goog-cloud-target-resource"}
-    assert set(form["signed"]["headers"]) == signed | (
-        {"x-amz-security-token"} if session else set()
-    )
-    assert ("x-amz-security-token" in form["signed"]["headers"]["Authorization"]) == bool(session)
+    mine, their = [said(call) for call in mine], [said(call) for call in their]
+    form = mine[0][3]
+    # The one difference: google-auth adds the provider to what it has signed already, we sign it,
+    # as the sample of Google's documentation does. So a leaked token fits no other provider.
+    own = {"host", "x-amz-date"} | ({"x-amz-security-token"} if session else set())
+    assert their[0][3].pop("covered") == own
+    assert form.pop("covered") == own | {"x-goog-cloud-target-resource"}
+    assert set(form["signed"]["headers"]) == own | {"x-goog-cloud-target-resource"}
+    assert mine == their
+
+
+@pytest.mark.parametrize("name", ["aws4", "a" * 32, "0-9-"])
+def test_ids_of_a_pool_and_a_provider(answers, name):
+    grant(answers)
+    pool = POOL.replace("mimamori-aws", name)
+    assert token(CREDENTIALS | {"audience": f"{pool}/providers/{name}"}) == "theirs"
 
 
 def test_a_token_is_remembered_until_shortly_before_its_end(answers, monkeypatch):
@@ -146,14 +164,20 @@ def test_a_key_that_is_missing_is_named(answers, path):
     [
         ("type", "service_account"),
         ("audience", "https://iam.googleapis.com/x"),
+        ("audience", CREDENTIALS["audience"].replace("mimamori-aws", "aws")),
+        ("audience", CREDENTIALS["audience"].replace("mimamori-aws", "a" * 33)),
+        ("audience", CREDENTIALS["audience"].replace("mimamori-aws", "Mimamori")),
+        ("audience", CREDENTIALS["audience"].replace("mimamori-aws", "gcp-aws")),
+        ("audience", CREDENTIALS["audience"].replace("providers/mimamori", "providers/aws")),
         ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
         ("token_url", "sts.googleapis.com/v1/token"),
         ("token_url", 7),
         ("service_account_impersonation_url", f"{IAM}/{EMAIL}"),
     ],
-    ids=range(6),
+    ids=range(11),
 )
 def test_a_key_that_is_wrong_is_named(answers, key, value):
+    grant(answers)
     with pytest.raises(ours.GoogleError, match=rf"GOOGLE_CREDENTIALS: {key}: got "):
         token(CREDENTIALS | {key: value})
     assert not answers.calls

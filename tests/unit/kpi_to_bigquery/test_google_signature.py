@@ -1,9 +1,12 @@
 """A token for a role of an AWS that checks signatures, from the played Google before it."""
 
+import json
 import time
+from urllib.parse import quote, unquote
 
 import boto3
 import pytest
+import requests
 
 from kpi_to_bigquery import google
 from kpi_to_bigquery.bigquery import BigQuery
@@ -31,9 +34,9 @@ def become(monkeypatch, aws):
     google.forget()
 
 
-def token(server):
+def configured(server):
     account = f"serviceAccounts/{GOOGLE_SERVICE_ACCOUNT}:generateAccessToken"
-    credentials = {
+    return {
         "type": "external_account",
         "audience": GOOGLE_AUDIENCE,
         "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
@@ -45,7 +48,10 @@ def token(server):
             )
         },
     }
-    return google.token(credentials, deadline=time.monotonic() + 600)
+
+
+def token(server):
+    return google.token(configured(server), deadline=time.monotonic() + 600)
 
 
 def test_a_role_reads_bigquery(front, role, become, monkeypatch):
@@ -82,3 +88,28 @@ def test_a_wrong_signature(front, role, become):
     become(key, "wrong", session)
     with pytest.raises(google.GoogleError, match="AWS refused the signature"):
         token(front)
+
+
+def test_a_token_for_another_provider_is_of_no_use(front, role, become):
+    become(*role())
+    other = f"{GOOGLE_AUDIENCE}-2"
+    leaked = google._subject(google._account(configured(front) | {"audience": other}))
+    turned = json.loads(unquote(leaked))
+    for header in turned["headers"]:
+        if header["value"] == other:
+            header["value"] = GOOGLE_AUDIENCE
+    for subject, words in (
+        (leaked, "is not the audience"),
+        (quote(json.dumps(turned)), "AWS refused the signature: SignatureDoesNotMatch"),
+    ):
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "audience": GOOGLE_AUDIENCE,
+            "scope": "https://www.googleapis.com/auth/iam",
+            "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "subject_token": subject,
+            "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+        }
+        answer = requests.post(f"{front.url}/google/v1/token", data=form, timeout=10)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+        assert words in answer.json()["error_description"]
