@@ -17,7 +17,7 @@ from cloudwatch_to_slack import graphs
 from cloudwatch_to_slack.findings import Part, find
 from cloudwatch_to_slack.graphs import Graph
 from cloudwatch_to_slack.widget import widget
-from cloudwatch_to_slack.words import Language, comment
+from cloudwatch_to_slack.words import Language, comment, description
 from common import aws, failures, logs, parameters
 from common.cloudwatch import read_all
 from common.events import parse, require
@@ -63,7 +63,7 @@ class NoData(Exception):
 
 
 def handler(event: object, context: Any) -> dict[str, Any]:
-    """Read the numbers, draw the graphs, and post them as one message.
+    """Read the numbers, draw the graphs, and post them as a message, or over ten as a thread.
 
     Returns `{"channel", "posted": graphs, "without_data": [titles]}`. Raises NoData where no graph
     has any, SlackError, and RunFailed naming each graph that failed, the others being posted. A
@@ -95,7 +95,9 @@ def handler(event: object, context: Any) -> dict[str, Any]:
             answer = aws.client("cloudwatch").get_metric_widget_image(MetricWidget=asked)
         except (ClientError, BotoCoreError, ParameterError) as error:
             return error
-        return slack.upload(Picture(f"{number:02}.png", part.title, answer["MetricWidgetImage"]))
+        words = description(part, request.language, now)
+        png = answer["MetricWidgetImage"]
+        return slack.upload(Picture(f"{number:02}.png", part.title, png, words))
 
     drawable = [part for part in parts if part.has_data]
     with ThreadPoolExecutor(AT_A_TIME) as pool:

@@ -60,17 +60,25 @@ def comment(
     parts: Sequence[Part], not_drawn: Collection[str], language: Language, now: datetime
 ) -> str:
     """Return the message's text: some lines a graph. `not_drawn` has titles of graphs."""
-    words = _WORDS[language]
     lines = []
     for part in parts:
         lines.append(f"*{escaped(part.title)}*")
-        for finding in part.findings:
-            said = _said(part.graph, finding, words, now)
-            several = len(part.findings) > 1
-            lines.append(f"• {escaped(finding.title)}: {said}" if several else said)
+        lines += [escaped(line) for line in _lines(part, language, now)]
         if part.title in not_drawn:
-            lines.append(words.not_drawn)
+            lines.append(_WORDS[language].not_drawn)
     return "\n".join(lines)
+
+
+def description(part: Part, language: Language, now: datetime) -> str:
+    """Return what a graph shows, for those who cannot see it: plain text, its title first."""
+    return "\n".join([part.title, *_lines(part, language, now)])
+
+
+def _lines(part: Part, language: Language, now: datetime) -> list[str]:
+    said = [_said(part.graph, finding, _WORDS[language], now) for finding in part.findings]
+    if len(said) == 1:
+        return said
+    return [f"• {one.title}: {words}" for one, words in zip(part.findings, said, strict=True)]
 
 
 def _said(graph: Graph, finding: Finding, words: _Words, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Post to Slack: a message, or several files as one message, by today's upload in three steps.
+"""Post to Slack: a message, or files in a message or a thread, by today's upload in three steps.
 
 https://docs.slack.dev/messaging/working-with-files
 """
@@ -16,12 +16,19 @@ _ADVICE = {
     "not_in_channel": "invite the app to the channel: /invite @its-name",
     "channel_not_found": "takes the id of a channel that the app can see, such as C0123456789",
     "is_archived": "the channel is archived: name another one",
-    "missing_scope": "give the app the scope files:write, and install it anew",
     "invalid_auth": "fill the parameter SLACK_BOT_TOKEN with the app's token (xoxb-…)",
     "not_authed": "fill the parameter SLACK_BOT_TOKEN with the app's token (xoxb-…)",
     "token_revoked": "install the app anew and fill the parameter SLACK_BOT_TOKEN",
     "account_inactive": "install the app anew and fill the parameter SLACK_BOT_TOKEN",
 }
+
+
+# Files of one message: 14 pass, 15 are an internal_error (slackapi/python-slack-sdk#1653).
+A_MESSAGE = 10
+# Characters of a message and of a picture's description.
+# https://docs.slack.dev/reference/methods/chat.postMessage
+# https://docs.slack.dev/reference/methods/files.getUploadURLExternal
+LONGEST, LONGEST_DESCRIPTION = 40_000, 1000
 
 
 class SlackError(Exception):
@@ -30,15 +37,16 @@ class SlackError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with the name of its file and its title."""
+    """A PNG with the name of its file, its title, and what it shows in words."""
 
     name: str
     title: str
     png: bytes
+    description: str
 
 
 class Slack:
-    """One app's calls. Files are uploaded in three steps.
+    """One app's calls; a text is cut at Slack's limits. Files are uploaded in three steps.
 
     `upload` (an address for the bytes, then the bytes) may be repeated: a file that is never
     completed is seen by nobody. `complete` makes the message, and is not repeated where Slack may
@@ -57,13 +65,17 @@ class Slack:
 
         https://docs.slack.dev/reference/methods/chat.postMessage
         """
-        self._call("chat.postMessage", {"channel": channel, "text": text})
+        self._call("chat.postMessage", {"channel": channel, "text": _cut(text, LONGEST)})
 
     def upload(self, picture: Picture) -> dict[str, str]:
         """Bring one file to Slack; returns what `complete` takes. Raises SlackError."""
         place = self._call(
             "files.getUploadURLExternal",
-            {"filename": picture.name, "length": len(picture.png)},
+            {
+                "filename": picture.name,
+                "length": len(picture.png),
+                "alt_txt": _cut(picture.description, LONGEST_DESCRIPTION),
+            },
         )
         try:
             answer = self._http.request("POST", place["upload_url"], data=picture.png)
@@ -74,10 +86,23 @@ class Slack:
         return {"id": place["file_id"], "title": picture.title}
 
     def complete(self, files: list[dict[str, str]], channel: str, comment: str) -> None:
-        """Make one message of the files. Raises SlackError."""
-        fields = {"files": json.dumps(files), "channel_id": channel, "initial_comment": comment}
+        """Make a message of the files, or of more than A_MESSAGE a thread below the comment.
+
+        Raises SlackError.
+        """
+        text = _cut(comment, LONGEST)
+        method, place = "files.completeUploadExternal", {"channel_id": channel}
+        if len(files) <= A_MESSAGE:
+            self._once(method, place | {"initial_comment": text, "files": json.dumps(files)})
+            return
+        first = self._once("chat.postMessage", {"channel": channel, "text": text})
+        place["thread_ts"] = first["ts"]
+        for start in range(0, len(files), A_MESSAGE):
+            self._once(method, place | {"files": json.dumps(files[start : start + A_MESSAGE])})
+
+    def _once(self, method: str, fields: dict[str, Any]) -> dict[str, Any]:
         try:
-            self._call("files.completeUploadExternal", fields, repeatable=False)
+            return self._call(method, fields, repeatable=False)
         except _MaybeDone as error:
             raise SlackError(
                 f"{error}: the message may have been posted: look before you run it again"
@@ -100,13 +125,28 @@ class Slack:
             answer = {}
         if answer.get("ok") is not True:
             said = answer.get("error") or words(response)
-            advice = _ADVICE.get(said)
+            advice = _scope(answer) if said == "missing_scope" else _ADVICE.get(said)
             raise SlackError(f"{method}: {said}" + (f" ({advice})" if advice else ""))
         return dict(answer)
 
 
 class _MaybeDone(SlackError):
     pass
+
+
+def _scope(answer: dict[str, Any]) -> str:
+    needed = answer.get("needed")
+    what = f"the scope {needed}" if needed else "the scopes chat:write and files:write"
+    has = f" (it has {answer['provided']})" if answer.get("provided") else ""
+    return f"give the app {what}{has}, and install it anew"
+
+
+def _cut(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    # At the end of a line, where there is one: no half of a word or of a mark.
+    begin = text[: longest - 2]
+    return (begin.rpartition("\n")[0] or begin) + "\n…"
 
 
 def _without_query(error: Exception) -> str:

@@ -10,7 +10,8 @@ other methods. With status 200 the message is the error (`not_in_channel`); 429 
 with Retry-After 1 unless the fault says otherwise. A completion whose client gave up waiting may or
 may not have posted its message: with a `delay` it has not, with `handled` besides it has.
 
-What the documentation does not say, and is a guess here: the errors `file_update_failed` (bytes
+What the documentation does not say: a completion of 15 files or more is an `internal_error`, as
+users report (slackapi/python-slack-sdk#1653). A guess here: the errors `file_update_failed` (bytes
 missing, or already completed) and `thread_not_found` (no such message in the channel, or a reply),
 that the upload URL answers 400 to a wrong length, and `invalid_arguments` for a thread in several
 channels. Not played: tokens as an argument, multipart bodies, names instead of channel ids.
@@ -43,6 +44,8 @@ _CHANNELS = "C0123456789:alerts,-C0999999999:private"
 _SCOPES = "files:write,chat:write"
 _LARGEST = 100 * 1024 * 1024  # bytes of a file
 _LONGEST = 40_000  # characters of a text
+_LONGEST_DESCRIPTION = 1000  # characters of a picture's description
+_MOST = 14  # files of a completion
 _SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp")  # by a browser, in the page
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -51,6 +54,10 @@ CREATE TABLE IF NOT EXISTS files (
     name TEXT NOT NULL,
     length INTEGER NOT NULL,
     state TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS descriptions (
+    id TEXT PRIMARY KEY,
+    text TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS messages (
     ts INTEGER PRIMARY KEY,
@@ -275,10 +282,14 @@ async def _upload_url(slack: Slack, request: Request) -> dict[str, Any]:
         raise Refused("missing_argument")
     if length > _LARGEST:
         raise Refused("file_upload_size_restricted")
+    if len(description := _text(given, "alt_txt")) > _LONGEST_DESCRIPTION:
+        raise Refused("alt_txt_too_large")
     number, key = f"F{secrets.token_hex(5).upper()}", secrets.token_urlsafe(32)
     slack.database.execute(
         "INSERT INTO files VALUES (?, ?, ?, ?, 'asked')", (number, key, name, length)
     )
+    if description:
+        slack.database.execute("INSERT INTO descriptions VALUES (?, ?)", (number, description))
     return {"upload_url": f"{request.base_url}upload/v1/{key}", "file_id": number}
 
 
@@ -309,6 +320,8 @@ async def _complete(slack: Slack, request: Request) -> dict[str, Any]:
     _authorise(slack, request, "files:write")
     given = await _arguments(request)
     wanted = _wanted(given)
+    if len(wanted) > _MOST:
+        raise Refused("internal_error")
     ids = [_text(given, "channel_id"), *_text(given, "channels").split(",")]
     channels = [_channel(slack, number) for number in dict.fromkeys(ids) if number]
     if len(channels) > 100:
@@ -361,11 +374,13 @@ def _share(slack: Slack, channel: Channel, post: Post) -> str:
 
 def _file(slack: Slack, number: str, title: str) -> dict[str, Any]:
     found = slack.database.execute(
-        "SELECT name, length, state FROM files WHERE id = ?", (number,)
+        "SELECT name, length, state, text FROM files LEFT JOIN descriptions USING (id)"
+        " WHERE id = ?",
+        (number,),
     ).fetchone()
     if not found:
         raise Refused("file_not_found")
-    name, length, state = found
+    name, length, state, description = found
     if state != "uploaded":
         raise Refused("file_update_failed")
     return {
@@ -375,6 +390,7 @@ def _file(slack: Slack, number: str, title: str) -> dict[str, Any]:
         "mimetype": _kind(name),
         "size": length,
         "url": f"/files/{number}/{_plain(name)}",
+        **({"alt_txt": description} if description else {}),
     }
 
 

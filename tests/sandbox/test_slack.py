@@ -271,6 +271,28 @@ def test_without_a_channel_the_file_stays_private(sandbox):
     assert posts(sandbox, before) == []
 
 
+def test_fifteen_files_are_too_many_for_one_message(sandbox):
+    before = sandbox.last()
+    many = [uploaded(sandbox) for _ in range(15)]
+    assert error_of(complete(sandbox, *many, channel_id=ALERTS)) == "internal_error"
+    assert posts(sandbox, before) == []
+    assert complete(sandbox, *many[:14], channel_id=ALERTS)["ok"]
+
+
+def test_a_description_of_a_picture(sandbox):
+    before = sandbox.last()
+    place = {"filename": "a.png", "length": len(PNG)}
+    for words, error in (("é" * 1001, "alt_txt_too_large"), (7, "invalid_arguments")):
+        fields = {**place, "alt_txt": words}
+        answer = call(sandbox, "files.getUploadURLExternal", json=fields).json()
+        assert error_of(answer) == error
+    answer = form(sandbox, "files.getUploadURLExternal", **place, alt_txt="é" * 1000)
+    assert requests.post(answer["upload_url"], data=PNG, timeout=10).status_code == 200
+    assert complete(sandbox, answer["file_id"], uploaded(sandbox), channel_id=ALERTS)["ok"]
+    (post,) = posts(sandbox, before)
+    assert [file.get("alt_txt") for file in post["files"]] == ["é" * 1000, None]
+
+
 def test_several_channels_get_a_message_each(sandbox):
     before = sandbox.last()
     number = uploaded(sandbox)

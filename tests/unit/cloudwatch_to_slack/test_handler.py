@@ -33,6 +33,8 @@ def goes_well(slack, *steps):
         slack.post(f"{API}files.getUploadURLExternal", json=place)
     if "bytes" in steps:
         slack.post(UPLOAD, body="OK")
+    if "post" in steps:
+        slack.post(f"{API}chat.postMessage", json={"ok": True, "ts": "1700000000.000100"})
     if "complete" in steps:
         slack.post(f"{API}files.completeUploadExternal", json={"ok": True, "files": []})
 
@@ -107,6 +109,7 @@ def test_no_more_than_a_channel_posts_the_trend_of_the_users(cloudwatch, slack, 
     assert summary == {"channel": "C0123456789", "posted": 1, "without_data": []}
     title = "TREND NUMBER OF USERS (Today: 1,234)"
     (place,) = asked(slack, "files.getUploadURLExternal")
+    assert place.pop("alt_txt").startswith(f"{title}\n1,234、前日比 n/a、目標 100 を")
     assert place == {"filename": "01.png", "length": str(len(f"PNG {title}"))}
     (complete,) = asked(slack, "files.completeUploadExternal")
     assert json.loads(complete["files"]) == [{"id": "F1", "title": title}]
@@ -117,17 +120,64 @@ def test_no_more_than_a_channel_posts_the_trend_of_the_users(cloudwatch, slack, 
     assert slack.calls[0].request.headers["Authorization"] == f"Bearer {TOKEN}"
 
 
-def test_twenty_graphs_are_one_reading_and_one_message(cloudwatch, slack, context):
+def test_ten_graphs_are_one_message(cloudwatch, slack, context):
     goes_well(slack, *ALL)
-    graphs = [graph(f"graph {number}") for number in range(20)]
-    assert handler(EVENT | {"graphs": graphs}, context)["posted"] == 20
-    assert len(cloudwatch.reads) == 1
-    assert len(asked(slack, "files.getUploadURLExternal")) == 20
+    graphs = [graph(f"graph {number}") for number in range(10)]
+    assert handler(EVENT | {"graphs": graphs}, context)["posted"] == 10
     (complete,) = asked(slack, "files.completeUploadExternal")
-    titles = [file["title"] for file in json.loads(complete["files"])]
-    assert titles == [f"graph {number}" for number in range(20)]
+    assert len(json.loads(complete["files"])) == 10
+    assert "thread_ts" not in complete
+    assert not asked(slack, "chat.postMessage")
+
+
+def test_more_are_one_reading_and_ten_a_message_in_one_thread(cloudwatch, slack, context):
+    goes_well(slack, *ALL, "post")
+    graphs = [graph(f"graph {number}") for number in range(23)]
+    assert handler(EVENT | {"graphs": graphs}, context)["posted"] == 23
+    assert len(cloudwatch.reads) == 1
+    assert len(asked(slack, "files.getUploadURLExternal")) == 23
+    (said,) = asked(slack, "chat.postMessage")
+    assert said["text"].startswith("*graph 0*\n1,234")
+    done = asked(slack, "files.completeUploadExternal")
+    assert [len(json.loads(one["files"])) for one in done] == [10, 10, 3]
+    assert [one["thread_ts"] for one in done] == 3 * ["1700000000.000100"]
+    assert not any("initial_comment" in one for one in done)
+    titles = [file["title"] for one in done for file in json.loads(one["files"])]
+    assert titles == [f"graph {number}" for number in range(23)]
     names = {place["filename"] for place in asked(slack, "files.getUploadURLExternal")}
-    assert names == {f"{number:02}.png" for number in range(1, 21)}
+    assert names == {f"{number:02}.png" for number in range(1, 24)}
+
+
+def test_a_thread_is_not_begun_twice(cloudwatch, slack, context):
+    goes_well(slack, *ALL)
+    slack.post(f"{API}chat.postMessage", status=500)
+    graphs = [graph(f"graph {number}") for number in range(11)]
+    with pytest.raises(SlackError, match="may have been posted: look before you run it again"):
+        handler(EVENT | {"graphs": graphs}, context)
+    assert len(asked(slack, "chat.postMessage")) == 1
+    assert not asked(slack, "files.completeUploadExternal")
+
+
+def test_words_are_cut_at_slacks_limits(cloudwatch, slack, context):
+    goes_well(slack, *ALL)
+    graphs = [graph("&" * 1200), *(graph("&" * 1000) for _ in range(8))]
+    assert handler(EVENT | {"graphs": graphs}, context)["posted"] == 9
+    places = asked(slack, "files.getUploadURLExternal")
+    assert [len(place["alt_txt"]) for place in places] == 9 * [1000]
+    (complete,) = asked(slack, "files.completeUploadExternal")
+    text = complete["initial_comment"]
+    assert 34_000 < len(text) <= 40_000
+    *lines, last = text.split("\n")
+    assert last == "…"
+    assert set(lines[2:]) == {f"*{1000 * '&amp;'}*", "1,234、前日比 n/a"}  # whole lines
+
+
+@pytest.mark.parametrize("needed", ["chat:write", "files:write"])
+def test_the_scope_that_slack_needs_is_named(slack, needed):
+    answer = {"ok": False, "error": "missing_scope", "needed": needed, "provided": "im:read"}
+    slack.post(f"{API}chat.postMessage", json=answer)
+    with pytest.raises(SlackError, match=rf"the app the scope {needed} \(it has im:read\)"):
+        Slack(TOKEN, deadline=monotonic() + 600).post("C0123456789", "x")
 
 
 def test_a_graph_without_data_is_words_alone(cloudwatch, slack, context):
@@ -179,7 +229,7 @@ def test_what_failed_is_named_and_the_others_are_posted(cloudwatch, slack, conte
     [
         ("not_in_channel", "invite the app"),
         ("channel_not_found", "takes the id of a channel"),
-        ("missing_scope", "files:write"),
+        ("missing_scope", "the scopes chat:write and files:write"),
         ("invalid_auth", "parameter SLACK_BOT_TOKEN"),
         ("something_new", "something_new"),
     ],
@@ -245,14 +295,14 @@ def test_a_long_wait_is_not_waited_for(slack):
     slow = {"status": 429, "headers": {"Retry-After": "3600"}}
     slack.post(f"{API}files.getUploadURLExternal", **slow)
     with pytest.raises(SlackError, match="HTTP 429"):
-        Slack(TOKEN, deadline=monotonic() + 600).upload(Picture("a.png", "a", b"PNG"))
+        Slack(TOKEN, deadline=monotonic() + 600).upload(Picture("a.png", "a", b"PNG", "words"))
 
 
 def test_the_address_of_an_upload_is_not_shown(slack):
     goes_well(slack, "get")
     slack.post(UPLOAD, status=500)
     with pytest.raises(SlackError) as error:
-        Slack(TOKEN, deadline=monotonic()).upload(Picture("a.png", "a", b"PNG"))
+        Slack(TOKEN, deadline=monotonic()).upload(Picture("a.png", "a", b"PNG", "words"))
     assert "key=secret" not in str(error.value)
 
 
