@@ -6,7 +6,9 @@ Three ways, the first that fits:
   connection can go on from any block's end.
 - `lines`: the server makes the lines, and sends each as a row.
 - `plain`: the server sends the columns, and Python's csv module makes the lines: for a query with
-  an ORDER BY of its own, and whatever cannot stand as a derived table.
+  an ORDER BY of its own, or whose values hang on the order in which rows are read, and whatever
+  cannot stand as a derived table.
+A block has a line for each of its rows, or is none: what the server joined is counted.
 """
 
 import logging
@@ -41,10 +43,15 @@ _SMALL_TABLE = 10_000
 # https://mariadb.com/kb/en/mariadb-error-code-reference/
 _CUT = {1260, 1301}
 _FLOATS = {FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE}
+# Stands between the lines of a joined value, so that they can be counted: no text in UTF-8 has this
+# byte, and all else is ASCII.
+_MARK = b"\xff"
 # Text, names and comments: found in one go, for each may hold what looks like another's beginning.
 _NO_CODE = re.compile(
     r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|/\*.*?\*/|(?:--(?=\s)|#)[^\n]*", re.DOTALL
 )
+_ORDER = re.compile(r"\bORDER\s+BY\b", re.IGNORECASE)
+_OVER_NO_ORDER = "it has a window function with no ORDER BY between its own brackets"
 # The server's own text, whatever the type.
 _TEXT = {key: value for key, value in conversions.items() if not isinstance(key, int)}
 
@@ -123,7 +130,7 @@ def read(
 
     Raises pymysql.MySQLError with the server's message; to go through the blocks raises Unfit, too.
     """
-    why = "it has an ORDER BY of its own" if _orders(source.sql) else ""
+    why = _why_plain(source.sql)
     if plain or why:
         return _plain(connection, source, form, why or "the fast way did not serve")
     try:
@@ -159,7 +166,10 @@ def _by_lines(
     for fetched in _streamed(connection, statement):
         lines = [row[0] for row in fetched]
         if None in lines:
-            raise Unfit("a row has long text, or is larger than the server's max_allowed_packet")
+            raise Unfit(
+                "a row has no line: it has long text, or is larger than the server's"
+                " max_allowed_packet"
+            )
         yield Block(END.join(lines) + END, len(lines))
 
 
@@ -188,7 +198,7 @@ class _Keys:
     def __post_init__(self) -> None:
         self.name = csv_form.name(self.column.name)
         utf8 = _utf8(self.connection, self.source, self.columns)
-        separator = f"SEPARATOR X'{END.hex()}'"
+        separator = f"SEPARATOR X'{_MARK.hex()}'"
         line = csv_form.line(self.columns, self.form, utf8)
         self.values = f"COUNT(*), GROUP_CONCAT({line} {separator})"
         if condition := csv_form.too_long(self.columns):
@@ -253,7 +263,9 @@ class _Keys:
                 yield self._plain(within, above)
                 return
         elif lines is not None and len(lines) < _MOST - 4 and not cut:
-            yield Block(lines + END, int(number), above)
+            if (there := lines.count(_MARK) + 1) != int(number):
+                raise Unfit(f"of {int(number)} rows {int(number) - there} have no line")
+            yield Block(lines.replace(_MARK, END) + END, int(number), above)
             return
         yield from self._halves(below, above, min(rows, int(number)))
 
@@ -319,12 +331,19 @@ def _cut(cursor: Cursor) -> bool:
     return len(shown) < count or any(int(code) in _CUT for _, code, _ in shown)
 
 
-def _orders(sql: str) -> bool:
-    """Tell whether a statement's own rows have an order: ORDER BY outside of any brackets."""
+def _why_plain(sql: str) -> str:
+    """Say why a statement is to be read once, and as it is; nothing where it need not."""
     text = _NO_CODE.sub(" ", sql)
-    while (less := re.sub(r"\([^()]*\)", " ", text)) != text:
-        text = less
-    return bool(re.search(r"\bORDER\s+BY\b", text, re.IGNORECASE))
+    if re.search(r"(?<!@)@(?!@)", text):
+        return "it has user variables, whose values hang on the order of reading"
+    # From the innermost brackets outward, so that an ORDER BY is that of what stands around it.
+    while brackets := re.search(r"(\bOVER\s*)?\(([^()]*)\)", text, re.IGNORECASE):
+        if brackets[1] and not _ORDER.search(brackets[2]):
+            return _OVER_NO_ORDER
+        text = f"{text[: brackets.start()]} {text[brackets.end() :]}"
+    if re.search(r"\bOVER\s+\w", text, re.IGNORECASE):
+        return _OVER_NO_ORDER
+    return "it has an ORDER BY of its own" if _ORDER.search(text) else ""
 
 
 def _unusable(connection: Connection, source: Source, key: Column | None) -> str:

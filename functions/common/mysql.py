@@ -13,6 +13,10 @@ from common.parameters import Parameters
 
 PARAMETERS = {f"DATABASE_{name}" for name in ("HOST", "PORT", "NAME", "USER", "PASSWORD", "CA")}
 
+# What a query means is not the server's to say. Not empty: a server with EMPTY_STRING_IS_NULL would
+# take '' for NULL. https://mariadb.com/kb/en/sql-mode/
+SQL_MODE = "NO_ENGINE_SUBSTITUTION"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -93,7 +97,8 @@ def is_mariadb(connection: pymysql.Connection) -> bool:
 def connect(settings: Settings, longest: int, **options: Any) -> pymysql.Connection:
     """Connect over TLS, the certificate and the name in it verified; `options` are PyMySQL's.
 
-    `longest` is the most seconds that a statement may take. Raises pymysql.MySQLError.
+    The session has SQL_MODE, whatever the server has. `longest` is the most seconds that a
+    statement may take. Raises pymysql.MySQLError.
     """
     tls = None if settings.ca == "off" else ssl.create_default_context(cadata=settings.ca)
     return pymysql.connect(
@@ -104,6 +109,7 @@ def connect(settings: Settings, longest: int, **options: Any) -> pymysql.Connect
         password=settings.password,
         ssl=tls,
         charset="utf8mb4",
+        sql_mode=SQL_MODE,
         connect_timeout=5,
         # Longer than the time limit on the server, which is the one to end a slow query.
         read_timeout=longest + 5,

@@ -152,7 +152,7 @@ def _written(job: Job, run: Run) -> tuple[Job, bool]:
     try:
         return _write(job, task, run)
     except Unfit as error:
-        log.info("read anew", extra={"job_id": job.job_id, "reason": str(error)})
+        log.warning("read anew", extra={"job_id": job.job_id, "reason": str(error)})
         return _write(_again(job), replace(task, plain=True), run)
 
 

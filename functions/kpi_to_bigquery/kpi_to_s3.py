@@ -128,7 +128,7 @@ def export(settings: mysql.Settings, query: Query, day: date, left: Callable[[],
     try:
         return _write(settings, query, day, left)
     except Unfit as error:
-        log.info("read anew", extra={"kpi": query.name, "day": str(day), "reason": str(error)})
+        log.warning("read anew", extra={"kpi": query.name, "day": str(day), "reason": str(error)})
         return _write(settings, query, day, left, plain=True)
 
 

@@ -5,7 +5,7 @@ import decimal
 import io
 import json
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pymysql
@@ -193,6 +193,61 @@ def test_each_way_gives_what_csv_gives(settings, table, way, form):
     assert got.split(b"\r\n") == expected.split(b"\r\n")
     assert got == expected
     assert sum(block.rows for block in blocks) == len(ROWS)
+
+
+# What a server may be set to, by the server.
+MODES = {
+    "mariadb": (
+        "EMPTY_STRING_IS_NULL",
+        "ANSI_QUOTES,PIPES_AS_CONCAT,IGNORE_SPACE",
+        "NO_BACKSLASH_ESCAPES",
+        "PAD_CHAR_TO_FULL_LENGTH",
+        "ORACLE",
+    ),
+    "mysql": (
+        "ANSI_QUOTES,PIPES_AS_CONCAT,IGNORE_SPACE",
+        "NO_BACKSLASH_ESCAPES",
+        "PAD_CHAR_TO_FULL_LENGTH",
+    ),
+}
+
+
+@pytest.fixture
+def server_mode(execute):
+    """Return a function that gives the server, and so each new session, a sql_mode."""
+    [[before]] = execute("SELECT @@GLOBAL.sql_mode")
+    yield lambda mode: execute("SET GLOBAL sql_mode = %s", args=[mode])
+    execute("SET GLOBAL sql_mode = %s", args=[before])
+
+
+@pytest.mark.parametrize("way", ["keys", "lines", "plain"])
+def test_a_servers_sql_mode_changes_nothing(settings, server, table, server_mode, way):
+    """Of text all lines were lost but those with a guard, and both were counted as rows."""
+    sql = """SELECT id, IF(id % 2, 'x', '=1') AS txt, 1 || 2 AS one, "='s" AS said,
+        CHAR_LENGTH(chars) AS size FROM kinds"""
+    sql += " ORDER BY id" if way == "plain" else ""
+    key = "id" if way == "keys" else None
+    expected = ours(settings, sql, key)
+    for mode in MODES[server]:
+        server_mode(mode)
+        got = ours(settings, sql, key)
+        assert got[0] == replace(expected[0], blocks=got[0].blocks), mode
+        assert got[1] == expected[1], mode
+
+
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)  # MySQL has no such mode
+@pytest.mark.parametrize("key", ["k", None], ids=["keys", "lines"])
+def test_rows_without_a_line_are_no_file(settings, made, monkeypatch, key):
+    """Whatever the cause is: here a mode in which '' is NULL, and a line that joins it."""
+    made(
+        "k INT NOT NULL PRIMARY KEY, v VARCHAR(9) NOT NULL",
+        "INSERT INTO made SELECT seq, IF(seq % 3, 'a\r\nb', '=1') FROM numbers WHERE seq < 3000",
+    )
+    sql = "SELECT k, v FROM made"
+    assert sum(block.rows for block in ours(settings, sql, key)[2]) == 3000
+    monkeypatch.setattr(mysql, "SQL_MODE", "EMPTY_STRING_IS_NULL")
+    with pytest.raises(csv_blocks.Unfit, match="no line"):
+        ours(settings, sql, key)
 
 
 @pytest.mark.parametrize("name", [*TYPES, "own"])
@@ -404,12 +459,34 @@ def test_a_connection_that_broke_says_so(settings, execute):
         ("SELECT 1 AS a, 2 AS a", "plain"),
         ("SHOW TABLES", "plain"),
         ("WITH x AS (SELECT 1 AS a) SELECT a FROM x", "lines"),
+        ("SELECT id, @@time_zone AS zone, 'a@b' AS mail FROM kinds", "lines"),
     ],
 )
 def test_which_way(settings, table, sql, way):
     reading, got, _ = ours(settings, sql)
     assert reading.way == way
     assert got == ours(settings, sql, plain=True)[1]
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("SELECT id, @n := @n + 1 AS n FROM kinds, (SELECT @n := 0) one", "user variables"),
+        ("SELECT id, @`n` AS n FROM kinds", "user variables"),
+        ("SELECT id, ROW_NUMBER() OVER () AS n FROM kinds", "no ORDER BY"),
+        ("SELECT id, ROW_NUMBER() OVER(PARTITION BY (id % 2)) AS n FROM kinds", "no ORDER BY"),
+        (
+            "SELECT id, SUM(id) OVER (PARTITION BY (SELECT 1 ORDER BY 1)) AS n FROM kinds",
+            "no ORDER BY",
+        ),
+        ("SELECT id, COUNT(*) OVER w AS n FROM kinds WINDOW w AS (ORDER BY id)", "no ORDER BY"),
+    ],
+)
+def test_what_depends_on_the_order_of_reading_is_read_once(settings, table, sql, why):
+    reading, got, _ = ours(settings, sql, "id")
+    assert reading.way == "plain"
+    assert why in reading.why
+    assert len(got.split()) == len(ROWS)
 
 
 def test_a_value_that_would_be_cut_is_whole(settings, made, monkeypatch):
