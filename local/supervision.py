@@ -82,6 +82,7 @@ def configuration(stack: Stack) -> str:
         # Never a person's Docker: ministack clears away the containers that it finds there.
         "DOCKER_HOST": f"unix://{stack.folder}/ministack/no-docker.sock",
         # The functions inherit these.
+        "PYTHONPATH": str(stack.root / "local/lambda_runtime"),
         "AWS_ENDPOINT_URL_CLOUDWATCH": stack.sandbox_url,
         "MACKEREL_APIBASE": stack.sandbox_url,
         "SLACK_API_BASE": f"{stack.sandbox_url}/api/",

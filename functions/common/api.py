@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.events import InvalidEvent
+from common.logs import encodable
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def answer(status: int, body: object, **headers: str) -> Answer:
     return {
         "statusCode": status,
         "headers": {"Content-Type": "application/json", **headers},
-        "body": json.dumps(body, ensure_ascii=False),
+        "body": encodable(json.dumps(body, ensure_ascii=False)),
     }
 
 

@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeVar
 
 import dacite
 
+from common.logs import encodable
+
 T = TypeVar("T")
 
 
@@ -53,6 +55,7 @@ def invalid(field: str, got: object, takes: str) -> InvalidEvent:
 
 
 def _cut(text: str) -> str:
+    text = encodable(text)
     return text if len(text) <= 100 else text[:100] + "…"
 
 

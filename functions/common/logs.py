@@ -1,39 +1,39 @@
-"""Logging as JSON lines, the same on AWS and where no runtime installs a handler."""
+"""Logging as Lambda's runtime does it, with text that any log can take."""
 
-import json
 import logging
-from datetime import UTC, datetime
-
-_OWN = logging.LogRecord("", 0, "", 0, "", None, None).__dict__.keys() | {"message", "asctime"}
 
 
-class _JsonLines(logging.Formatter):
+class _Encodable(logging.Formatter):
+    r"""What a formatter makes, with `\ud800` for half of a surrogate pair: no UTF-8 has those.
+
+    JSON from outside may have them, and the runtime would raise in the midst of what is logged.
+    In a line of JSON they are escaped so, too.
+    """
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self.inner = inner
+
     def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(
-                timespec="milliseconds"
-            ),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **{key: value for key, value in record.__dict__.items() if key not in _OWN},
-        }
-        if record.exc_info:
-            line["stackTrace"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return encodable(self.inner.format(record))
+
+
+def encodable(text: str) -> str:
+    """Return text with what no UTF-8 has escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def set_up() -> None:
-    """Let INFO through; where the runtime has installed no handler, write JSON lines to stderr.
+    """Let INFO through, to the handler that the runtime has installed.
 
-    On AWS the function's LoggingConfig makes the lines, with the fields given as `extra`.
+    By the function's LoggingConfig it makes JSON lines, with the fields given as `extra`: JSON
+    values, under names that are none of its own (`location`, `timestamp` and others are lost).
     https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
     """
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     for noisy in ("botocore", "boto3", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    if not root.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(_JsonLines())
-        root.addHandler(handler)
+    for handler in root.handlers:
+        if handler.formatter and not isinstance(handler.formatter, _Encodable):
+            handler.setFormatter(_Encodable(handler.formatter))

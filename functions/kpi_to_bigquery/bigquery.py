@@ -210,7 +210,7 @@ class BigQuery:
         except BigQueryError as error:
             if error.status != requests.codes.conflict:
                 raise
-        log.info("dataset made", extra={"dataset": self._dataset, "location": self._location})
+        log.info("dataset made", extra={"dataset": self._dataset, "place": self._location})
 
     def _multipart(self, job: Mapping[str, Any], file: File) -> None:
         boundary = secrets.token_hex(16)

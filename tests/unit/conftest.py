@@ -1,4 +1,6 @@
 import functools
+import json
+import logging
 import threading
 from types import SimpleNamespace
 
@@ -7,7 +9,45 @@ from moto import mock_aws
 from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 
-from common import aws
+from common import aws, logs
+from lambda_runtime.sitecustomize import LambdaHandler
+
+_OF_LOGGING = logging.LogRecord("", 0, "", 0, "", None, None).__dict__.keys()
+_OF_FORMATTERS = {"message", "asctime", "_frame_type"}
+
+
+class StrictHandler(LambdaHandler):
+    """Lambda's log, which keeps what it could not take, and what it lost of an `extra`."""
+
+    def __init__(self):
+        super().__init__()
+        self.lost = []
+
+    def emit(self, record):
+        self.line = None
+        try:
+            super().emit(record)
+        except (TypeError, ValueError) as error:
+            self.lost.append(f"{record.getMessage()}: {error!r}")
+            raise
+        for name in record.__dict__.keys() - _OF_LOGGING - _OF_FORMATTERS:
+            given = getattr(record, name)
+            if given is not None and json.dumps(self.line.get(name)) != json.dumps(given):
+                self.lost.append(f"{record.getMessage()}: extra {name}")
+
+    def write(self, line):
+        self.line = json.loads(line)
+
+
+@pytest.fixture(autouse=True)
+def lambda_log():
+    """What a function logs is made into Lambda's lines; nothing of it may be lost."""
+    handler, root = StrictHandler(), logging.getLogger()
+    root.addHandler(handler)
+    logs.set_up()
+    yield
+    root.removeHandler(handler)
+    assert handler.lost == []
 
 
 @pytest.fixture(autouse=True)
