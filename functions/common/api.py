@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.events import InvalidEvent
+from common.events import InvalidEvent, require
 from common.logs import encodable
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def told(status: int, message: str, request_id: str | None = None, **headers: st
 
 
 def answering(
-    event: Mapping[str, Any],
+    event: Any,
     context: Any,
     act: Callable[[Request], Answer],
     tell: Callable[..., Answer] = told,
@@ -86,8 +86,10 @@ def answering(
     """Answer a proxy event by `act`, whatever happens: what fails is logged and answered with 500.
 
     `tell` makes the answers that are no success, as `told` does. One with 500 names the request's
-    id and nothing from inside.
+    id and nothing from inside. Raises InvalidEvent for any other event.
     """
+    ours = isinstance(event, Mapping) and "httpMethod" in event
+    require(ours, "event", event, "an event of API Gateway")
     try:
         return act(Request.of(event))
     except Refusal as refusal:

@@ -37,10 +37,23 @@ def parse(shape: type[T], event: object) -> T:
     except dacite.MissingValueError as error:
         raise InvalidEvent(f"{error.field_path}: missing") from None
     except dacite.WrongTypeError as error:
-        path = str(error.field_path)
-        # dacite shows a half-consumed generator where it got text for a list.
-        got = event.get(path, error.value)
-        raise invalid(path.rstrip("_"), got, _words(error.field_type)) from None
+        path = str(error.field_path).rstrip("_")
+        raise invalid(path, error.value, _words(error.field_type)) from None
+
+
+def records(event: object, *needed: str) -> list[Mapping[str, Any]] | None:
+    """Return the records of an event of SQS, SNS or a stream, each with all that is `needed`.
+
+    None for any other event: that is a payload by hand. Raises InvalidEvent.
+    """
+    if not isinstance(event, Mapping) or "Records" not in event:
+        return None
+    found = event["Records"]
+    listed = isinstance(found, list) and all(isinstance(one, Mapping) for one in found)
+    require(found and listed, "Records", found, "a list of objects")
+    for name in needed:
+        require(all(name in one for one in found), "Records", found, f"objects with {name}")
+    return list(found)
 
 
 def require(condition: object, field: str, got: object, takes: str) -> None:
@@ -64,7 +77,22 @@ def _number(value: Any) -> Any:
     return str(value) if isinstance(value, bool) else value
 
 
-_STRICT = dacite.Config(strict=True, type_hooks={int: _number, float: _number})
+class _Hooks(dict[Any, Any]):
+    """Also for each type of a list or an object: dacite makes a list of whatever has parts."""
+
+    def __contains__(self, kind: object) -> bool:
+        return super().__contains__(kind) or typing.get_origin(kind) in (list, dict)
+
+    def __missing__(self, kind: Any) -> Any:
+        def checked(value: Any) -> Any:
+            if not isinstance(value, typing.get_origin(kind)):
+                raise dacite.WrongTypeError(field_type=kind, value=value)
+            return value
+
+        return checked
+
+
+_STRICT = dacite.Config(strict=True, type_hooks=_Hooks({int: _number, float: _number}))
 _WORDS = {
     str: "text",
     int: "a whole number",

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Mapping
 
+from common.logs import encodable
+
 log = logging.getLogger(__name__)
 
 
@@ -19,4 +21,4 @@ def raise_for(failures: Mapping[str, object], *, tried: int) -> None:
         log.error("%s: %s", name, reason, extra={"item": name})
     if failures:
         listed = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
-        raise RunFailed(f"{len(failures)} of {tried} failed: {listed}")
+        raise RunFailed(encodable(f"{len(failures)} of {tried} failed: {listed}"))

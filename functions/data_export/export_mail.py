@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import aws, failures, logs
+from common import aws, events, failures, logs
 from common.events import parse, require
 from common.queries import InvalidQuery
 from data_export import jobs, words
@@ -50,7 +50,7 @@ class Unsent(Exception):
     """A mail did not go out this time; the message says why, and names no address."""
 
 
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: object, context: Any) -> dict[str, Any]:
     """Send what the table's stream says is due, give up what comes from the dead-letter queue.
 
     By hand, an `Event` sends the mail of a job that has ended once more, even one that is sent.
@@ -66,12 +66,12 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     repeated one finds that done. Each is counted in ExportsGivenUp. The answer names those that
     could not be handled, and those whose job a run still works on: they come again.
     """
-    if "Records" not in event:
+    records = events.records(event)
+    if records is None:
         job_id = parse(Event, event).job_id
         job = jobs.load(job_id) if job_id else None
         require(job and job.mail, "job_id", job_id, "the id of a job that has ended")
         return {"mails": _mails([job_id], context, again=True)}
-    records = event["Records"]
     if any(record.get("eventSource") == "aws:sqs" for record in records):
         return _give_up(records)
     return {"mails": _mails({one["dynamodb"]["Keys"]["job_id"]["S"] for one in records}, context)}

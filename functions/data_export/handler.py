@@ -12,7 +12,7 @@ from typing import Any
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import aws, logs, sqs
+from common import aws, events, logs, sqs
 from common.parameters import ParameterError
 from data_export import jobs, request, upload
 from data_export.export import Refused, Run, export
@@ -54,7 +54,7 @@ class Message:
         )
 
 
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: object, context: Any) -> dict[str, Any]:
     """Take SQS's events (one message each), or a message by hand.
 
     A job is one run's at a time. A repeated message finds it ended, or in another run's hands, or
@@ -62,9 +62,10 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     answer; by hand a summary. Raises InvalidEvent and NotYet, by hand.
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
-    if "Records" not in event:
+    records = events.records(event, "messageId", "body")
+    if records is None:
         return work(Message(request.parse_message(event)), context)
-    failed = [record["messageId"] for record in event["Records"] if not _take(record, context)]
+    failed = [record["messageId"] for record in records if not _take(record, context)]
     return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
 

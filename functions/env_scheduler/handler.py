@@ -73,7 +73,7 @@ class Event:
     reporting: Literal["errors", "data"] = "errors"
     changed_before: int = 0
     again: bool = False
-    results: list[dict[str, Any]] = field(default_factory=list)
+    results: list[words.Result] = field(default_factory=list)
     channel: str | None = None
     language: Language = "ja"
     environment: str | None = None
@@ -259,7 +259,7 @@ def _summary(request: Event, deadline: float) -> dict[str, Any]:
         request.of, request.results, request.language, name, dry_run=request.dry_run
     )
     failed = words.failures(request.results)
-    changed = sum(int(one.get("changed", 0)) for one in request.results)
+    changed = sum(one.changed for one in request.results)
     log.info("summed up", extra={"failures": failed, "changed": changed, "text": text})
     news = changed or (failed and not request.again)
     posted = bool(request.channel and news and not request.dry_run)
@@ -273,7 +273,7 @@ def _summary(request: Event, deadline: float) -> dict[str, Any]:
             failed, posted = failed + 1, False
             text = words.unposted(text, str(error), request.language)
     answer = {"failures": failed, "changed": changed, "text": text, "posted": posted}
-    planned = {one["kind"]: one["planned"] for one in request.results if "planned" in one}
+    planned = {one.kind: one.planned for one in request.results if one.planned is not None}
     return answer | ({"planned": planned} if request.dry_run else {})
 
 

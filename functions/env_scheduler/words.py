@@ -1,9 +1,10 @@
 """The summary of a run, for people, in Japanese or English. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from common.events import require
 from common.mrkdwn import escaped
 from env_scheduler.schedules import Action
 
@@ -78,16 +79,50 @@ _WORDS: dict[Language, _Words] = {
 }
 
 
-def failures(results: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many failed; one for a kind whose step ended in an error (Catch's output)."""
-    return sum(
-        int(one["failures"]) + int(one["retry"]) if "failures" in one else 1 for one in results
-    )
+@dataclass(frozen=True)
+class Named:
+    """A resource, and why it is told of."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What became of a kind: its counts, or the `error` that its step ended in (Catch's output).
+
+    `plan` and `planned` are a dry run's; `reason` says why nothing was to be done.
+    """
+
+    kind: str
+    changed: int = 0
+    unchanged: int = 0
+    pending: int = 0
+    skips: int = 0
+    skipped: list[Named] = field(default_factory=list)
+    failures: int | None = None
+    failed: list[Named] = field(default_factory=list)
+    retry: int = 0
+    hours: float = 0
+    planned: int | None = None
+    plan: list[Any] = field(default_factory=list)
+    reason: str | None = None
+    error: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that it is one of both. Raises InvalidEvent."""
+        counted = (self.failures is None) != (self.error is None)
+        require(counted, "results.failures", self.failures, "a number, unless there is an error")
+
+
+def failures(results: Sequence[Result]) -> int:
+    """Return how many failed; one for a kind whose step ended in an error."""
+    return sum(1 if one.error else (one.failures or 0) + one.retry for one in results)
 
 
 def summary(
     action: Action,
-    results: Sequence[Mapping[str, Any]],
+    results: Sequence[Result],
     language: Language,
     title: str = "",
     *,
@@ -101,24 +136,24 @@ def summary(
     first = (words.dry_title if dry_run else words.title)[action]
     lines = [f"*{first}*" + (f" ({escaped(title)})" if title else "")]
     for one in results:
-        kind = words.kinds.get(one.get("kind", ""), one.get("kind", "?"))
-        if "failures" not in one:
-            lines.append(f"• {kind}: {words.failed} {_said(_error(one))}")
+        kind = words.kinds.get(one.kind, one.kind)
+        if one.error is not None:
+            lines.append(f"• {kind}: {words.failed} {_said(_error(one.error))}")
             continue
         counted = [
-            (words.planned[action], one.get("planned", 0)),
-            (words.changed[action], one["changed"]),
-            (words.unchanged, one["unchanged"]),
-            (words.pending, one["pending"]),
+            (words.planned[action], one.planned),
+            (words.changed[action], one.changed),
+            (words.unchanged, one.unchanged),
+            (words.pending, one.pending),
         ]
         said = [form.format(n=number) for form, number in counted if number]
         if said:
             lines.append(f"• {kind}: {', '.join(said)}")
-        lines += _listed(kind, words.failed, one["failed"], failures([one]), words)
-        lines += _listed(kind, words.skipped, one["skipped"], one.get("skips", 0), words)
+        lines += _listed(kind, words.failed, one.failed, failures([one]), words)
+        lines += _listed(kind, words.skipped, one.skipped, one.skips, words)
     if len(lines) == 1:
         lines.append(words.nothing)
-    hours = sum(float(one.get("hours", 0)) for one in results)
+    hours = sum(one.hours for one in results)
     if hours:
         lines.append(words.hours.format(n=f"{hours:,.0f}"))
     return "\n".join(lines)[:LONGEST]
@@ -130,17 +165,14 @@ def unposted(text: str, error: str, language: Language) -> str:
     return text[: LONGEST - len(line)] + line
 
 
-def _listed(
-    kind: str, what: str, named: Sequence[Mapping[str, str]], number: int, words: _Words
-) -> list[str]:
-    lines = [f"• {kind}: {what} `{_said(one['name'])}` {_said(one['reason'])}" for one in named]
+def _listed(kind: str, what: str, named: Sequence[Named], number: int, words: _Words) -> list[str]:
+    lines = [f"• {kind}: {what} `{_said(one.name)}` {_said(one.reason)}" for one in named]
     if number > len(named):
         lines.append(f"• {kind}: {what} {words.more.format(n=number - len(named))}")
     return lines
 
 
-def _error(one: Mapping[str, Any]) -> str:
-    caught = one.get("error") or one
+def _error(caught: Mapping[str, Any]) -> str:
     return " ".join(str(caught[name]) for name in ("Error", "Cause") if name in caught) or "?"
 
 

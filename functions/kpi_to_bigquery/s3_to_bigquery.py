@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, Literal
 from urllib.parse import unquote_plus
 
-from common import failures, logs, parameters, sqs
+from common import events, failures, logs, parameters, sqs
 from common.events import InvalidEvent, parse, require
 from kpi_to_bigquery import days, google, kpis, loads, standing
 from kpi_to_bigquery.bigquery import BigQuery, StillRunning
@@ -57,7 +57,7 @@ class Status:
         require(self.kpis != [], "kpis", self.kpis, "one name at least")
 
 
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: object, context: Any) -> dict[str, Any]:
     """Load the files that the queue's messages, S3's notifications, tell of; or those of an Event.
 
     Returns `{"loaded": [{kpi, day, rows, job}, …]}`, and for messages also those that have to come
@@ -70,13 +70,14 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     deadline = monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE
     bq = _bigquery(deadline)
     loaded: list[dict[str, Any]] = []
-    if "Records" in event:
-        again = [one for one in event["Records"] if not _message(bq, one, loaded, deadline)]
+    records = events.records(event, "messageId", "body")
+    if records is not None:
+        again = [one for one in records if not _message(bq, one, loaded, deadline)]
         for record in again:
             _later(record)
         not_loaded = [{"itemIdentifier": record["messageId"]} for record in again]
         return {"loaded": loaded, "batchItemFailures": not_loaded}
-    if "status" in event:
+    if isinstance(event, Mapping) and "status" in event:
         about = parse(Status, event)
         day, names = date.fromisoformat(about.day), about.kpis or kpis.names()
         return {"status": standing.of(bq, os.environ["KPI_BUCKET"], day, names)}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from common import failures, logs
+from common import events, failures, logs
 from common.api import Answer, Refusal, Request, answer, answering
 from common.events import InvalidEvent, parse, require
 from phone_escalation import duties, store, words
@@ -66,18 +66,19 @@ class Check:
         require(self.check, "check", self.check, "true")
 
 
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: object, context: Any) -> dict[str, Any]:
     """Open an escalation, or let the alert join the one that runs.
 
     Takes API Gateway's events, SNS's with CloudWatch alarms, and by hand a `Call` or a `Check`. A
     repeated event joins the escalation that the first one opened.
     """
-    if "httpMethod" in event:
+    if isinstance(event, Mapping) and "httpMethod" in event:
         return answering(event, context, _api)
     now = int(time.time())
-    if "Records" in event:
-        return _alarms(event["Records"], now)
-    if "check" in event:
+    records = events.records(event, "Sns")
+    if records is not None:
+        return _alarms(records, now)
+    if isinstance(event, Mapping) and "check" in event:
         parse(Check, event)
         # Not the copy: it is the tables that are checked.
         roster = duties.fresh(now)
@@ -101,7 +102,7 @@ def _api(request: Request) -> Answer:
         if session is None:
             raise Refusal(404, "token: there is no such escalation of this group (any more)")
         return answer(200, standing(session))
-    alert = parse(Alert, _fields(request))
+    alert = _alert(request)
     env_type = request.stage["env_type"]
     try:
         roster = duties.read(now)
@@ -122,8 +123,8 @@ def _api(request: Request) -> Answer:
     return answer(202, told, Location=told["status_url"])
 
 
-def _fields(request: Request) -> dict[str, Any]:
-    """Return the fields of an alert, from the JSON body and the query."""
+def _alert(request: Request) -> Alert:
+    """Take an alert from the JSON body and the query, whose fields come first."""
     found: Any = {}
     if request.body.strip():
         try:
@@ -134,7 +135,8 @@ def _fields(request: Request) -> dict[str, Any]:
     query: dict[str, Any] = dict(request.query)
     if "messageId" in query:
         query["messageId"] = request.only("messageId")
-    return {**found, **query}
+    parse(Alert, {**query, **found})  # what the query stands before must be right, too
+    return parse(Alert, {**found, **query})
 
 
 def _alarms(records: Sequence[Mapping[str, Any]], now: int) -> dict[str, Any]:

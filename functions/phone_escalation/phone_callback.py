@@ -3,12 +3,11 @@
 import logging
 import re
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
-from common import failures, logs, parameters
+from common import events, failures, logs, parameters
 from common.api import Answer, Refusal, Request, answering
 from common.parameters import ParameterError
 from phone_escalation import addresses, conversation, rotation, store, twiml, words
@@ -21,17 +20,18 @@ logs.set_up()
 log = logging.getLogger(__name__)
 
 
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: object, context: Any) -> dict[str, Any]:
     """Take API Gateway's events (Twilio's webhooks), or the table's stream.
 
     A repeated webhook finds the same answer, a repeated record nothing left to do. Raises RunFailed
     naming the sessions of the records that failed; the sweep finds them again.
     """
-    if "httpMethod" in event:
+    records = events.records(event, "dynamodb")
+    if records is None:
         return answering(event, context, _webhook)
     done: dict[str, list[str]] = {}
     failed: dict[str, object] = {}
-    tokens = {record["dynamodb"]["Keys"]["token"]["S"] for record in event["Records"]}
+    tokens = {record["dynamodb"]["Keys"]["token"]["S"] for record in records}
     for token in sorted(tokens):
         # The whole token would be a key to the session.
         name = f"{token[:4]}…"

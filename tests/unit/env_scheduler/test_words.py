@@ -1,5 +1,6 @@
 import pytest
 
+from common.events import parse
 from env_scheduler import words
 
 GOOD = {
@@ -13,6 +14,11 @@ BAD = GOOD | {
     "failed": [{"name": "db <1>", "reason": "An error\nof AWS & co"}],
 }  # fmt: skip
 CAUGHT = {"kind": "ecs_services", "error": {"Error": "States.Timeout", "Cause": "too slow"}}
+
+
+def results(*given):
+    """Take results as an event has them."""
+    return [parse(words.Result, one) for one in given]
 
 
 @pytest.mark.parametrize(
@@ -45,13 +51,13 @@ CAUGHT = {"kind": "ecs_services", "error": {"Error": "States.Timeout", "Cause": 
     ],
 )
 def test_the_summary(language, expected):
-    text = words.summary("suspend", [GOOD, BAD, CAUGHT], language, "office-hours")
+    text = words.summary("suspend", results(GOOD, BAD, CAUGHT), language, "office-hours")
     assert text.splitlines() == expected
 
 
 def test_a_dry_run_has_a_title_of_its_own():
     planned = GOOD | {"changed": 0, "pending": 0, "planned": 12, "hours": 0}
-    text = words.summary("start", [planned], "ja", dry_run=True)
+    text = words.summary("start", results(planned), "ja", dry_run=True)
     assert text.splitlines() == [
         "*環境の起動の予行です (何も変更していません)*",
         "• EC2 インスタンス: 12 件を起動予定, 変更なし 3 件",
@@ -60,7 +66,7 @@ def test_a_dry_run_has_a_title_of_its_own():
 
 def test_a_summary_fits_the_cause_of_a_failure():
     long = BAD | {"failed": [{"name": "n" * 300, "reason": "&" * 300}] * 20}
-    text = words.summary("suspend", [long] * 5, "en")
+    text = words.summary("suspend", results(*[long] * 5), "en")
     assert len(text) == words.LONGEST
     told = words.unposted(text, "timed out", "en")
     assert len(told) == words.LONGEST
@@ -68,5 +74,5 @@ def test_a_summary_fits_the_cause_of_a_failure():
 
 
 def test_failures_count_what_was_tried_in_vain_and_what_broke():
-    assert words.failures([GOOD, BAD, CAUGHT]) == 22 + 1 + 1
-    assert words.failures([GOOD]) == 0
+    assert words.failures(results(GOOD, BAD, CAUGHT)) == 22 + 1 + 1
+    assert words.failures(results(GOOD)) == 0
