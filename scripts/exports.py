@@ -67,6 +67,7 @@ def status(env: str, job_id: str) -> str:
     if "revoked_at" in job:
         end = f"withdrawn at {job['revoked_at']['S']}"
     reason = {name: one["S"] for name, one in job.get("reason", {"M": {}})["M"].items()}
+    mail = [job[name]["S"] for name in ("mail", "mail_reason") if name in job]
     lines = {
         "job": job_id,
         "query": job["request"]["M"]["query"]["S"],
@@ -76,7 +77,7 @@ def status(env: str, job_id: str) -> str:
         "ended": job.get("finished_at", {"S": ""})["S"],
         "rows": f"{int(job.get('rows', {'N': '0'})['N']):,}",
         "bytes": f"{int(job.get('bytes', {'N': '0'})['N']):,}",
-        "mail": job.get("mail", {"S": "not yet due"})["S"],
+        "mail": ": ".join(mail) or "not yet due",
         "link": end,
     }
     return "\n".join(f"{name:8}{text}" for name, text in lines.items() if text)

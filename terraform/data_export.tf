@@ -9,6 +9,11 @@ locals {
 
   export_receives = 5 # of a job's message, until it is given up
 
+  # A mail that cannot be sent is tried after 1, 2, 4, 8, 16 and 32 minutes, then each hour, six hours
+  # in all: long enough for SES to come back.
+  export_mail_retry    = 60 # seconds
+  export_mail_receives = 11
+
   export_unmailed     = "${local.prefix}exports-unmailed"
   export_unmailed_arn = "arn:${local.context.partition}:sqs:${local.context.region}:${local.context.account_id}:${local.export_unmailed}"
   export_table        = "${local.prefix}data_export"
@@ -80,9 +85,12 @@ module "export_mail" {
   timeout = local.export_mail_timeout
 
   environment = merge(local.export_environment, {
-    PUBLIC_BASE_URL = module.export_api.base_url
-    MAIL_FROM       = var.data_export.mail_from
-    TIMEZONE        = var.data_export.timezone
+    PUBLIC_BASE_URL  = module.export_api.base_url
+    MAIL_FROM        = var.data_export.mail_from
+    TIMEZONE         = var.data_export.timezone
+    EXPORT_MAILS_URL = module.export_mails_queue.url
+    RETRY_SECONDS    = tostring(local.export_mail_retry)
+    RECEIVES         = tostring(local.export_mail_receives)
   })
 
   statements = [
@@ -116,6 +124,17 @@ module "export_mail" {
       resources = [module.export_queue.known_arns.dead]
     },
     { actions = ["sqs:SendMessage"], resources = [local.export_unmailed_arn] },
+    {
+      # What Lambda does for it, a mail that is to be tried again, and its growing pause.
+      actions = [
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+        "sqs:SendMessage",
+      ]
+      resources = [module.export_mails_queue.known_arns.queue]
+    },
     local.metrics_statement,
   ]
 }
@@ -158,7 +177,18 @@ module "export_queue" {
   receives     = local.export_receives
 }
 
-# Where it stands in the stream that a mail was due, and could not be sent for hours: for a person.
+# Mails that cannot be sent now: outside of the stream, where one would hold up what is behind it.
+module "export_mails_queue" {
+  source = "./modules/queue"
+
+  name     = "exports-mails"
+  context  = local.context
+  timeout  = local.export_mail_timeout
+  receives = local.export_mail_receives
+}
+
+# Where it stands in the stream that a mail was due, and export_mail did not run for hours: for a
+# person.
 resource "aws_sqs_queue" "exports_unmailed" {
   name                      = local.export_unmailed
   message_retention_seconds = 14 * 24 * 60 * 60
@@ -184,6 +214,13 @@ resource "aws_lambda_event_source_mapping" "exports_dead" {
   function_response_types = ["ReportBatchItemFailures"]
 }
 
+resource "aws_lambda_event_source_mapping" "export_mails" {
+  event_source_arn        = module.export_mails_queue.arn
+  function_name           = module.export_mail.alias_arn
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+}
+
 # A job whose mail is due, whatever became of it, is mailed outside the VPC.
 resource "aws_lambda_event_source_mapping" "export_mail" {
   event_source_arn = aws_dynamodb_table.data_export.stream_arn
@@ -197,7 +234,7 @@ resource "aws_lambda_event_source_mapping" "export_mail" {
   batch_size             = 1
   parallelization_factor = 10
 
-  # Six hours are long enough for SES to come back; how often it is tried meanwhile does not matter.
+  # A run fails where it cannot even put a mail into its queue.
   maximum_retry_attempts        = -1
   maximum_record_age_in_seconds = 6 * 60 * 60
 
@@ -263,8 +300,22 @@ locals {
       statistic   = "Maximum"
       dimensions  = { QueueName = module.export_queue.dead_name }
     }
+    exports-mails-refused = {
+      description = "SES refused the mail of an export for good: an address, the sender, or an account in its sandbox. The log of export_mail, and make export-status, say why; make invoke FUNCTION=export_mail sends it anew."
+      namespace   = "Mimamori"
+      metric      = "ExportMailsRefused"
+      statistic   = "Sum"
+      dimensions  = {}
+    }
+    exports-mails-dead = {
+      description = "A mail could not be sent for six hours: see the log of export_mail, then send ${module.export_mails_queue.dead_name} back to its queue."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateNumberOfMessagesVisible"
+      statistic   = "Maximum"
+      dimensions  = { QueueName = module.export_mails_queue.dead_name }
+    }
     exports-unmailed = {
-      description = "A mail could not be sent for six hours: see the log of export_mail, then empty ${local.export_unmailed}."
+      description = "export_mail did not run for six hours, a mail is due: see its log, then empty ${local.export_unmailed}."
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       statistic   = "Maximum"

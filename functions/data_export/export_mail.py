@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import aws, events, failures, logs
+from common import aws, events, failures, logs, sqs
 from common.events import parse, require
 from common.queries import InvalidQuery
 from data_export import jobs, words
@@ -28,8 +28,11 @@ NAMESPACE = "Mimamori"
 SENDING = 15
 # The lease of a mail goes on for so long after the function's own end.
 MARGIN = 5
-# What SES says of an address that is none; the sender's own is looked at by Terraform.
-ABOUT_THE_ADDRESS = ("BadRequestException", "InvalidParameterValue")
+# Seconds; within that a mail that cannot be sent is tried again. Before, it takes ever longer.
+LONGEST_PAUSE = 3600
+# What SES will say the next time, too: that an address is none, or that it takes no mail from, or
+# (in an account that is still in its sandbox) to, an address that is not verified.
+FINAL = ("BadRequestException", "InvalidParameterValue", "MessageRejected")
 
 logs.set_up()
 log = logging.getLogger(__name__)
@@ -55,12 +58,14 @@ def handler(event: object, context: Any) -> dict[str, Any]:
 
     By hand, an `Event` sends the mail of a job that has ended once more, even one that is sent.
 
-    A repeated record finds the mail sent, or waits for the run that is sending it, by failing:
-    the stream brings it again. SES knows no repetition, and so is asked once a run. Where it said
-    yes and the run did not live to note that, or its yes did not arrive, a second mail goes out
-    rather than none. Raises RunFailed naming the jobs whose mails are to be tried
-    again. What SES refuses because of the address is not: it is logged, and counted in
-    ExportMailsRefused.
+    A mail that cannot be sent now, or that another run is sending, goes on by a message to the
+    queue of mails, which brings it again, each time later: in a stream, what is behind a record
+    that fails has to wait. A repeated record or message finds the mail sent. SES knows no
+    repetition, and so is asked once a run. Where it said yes and the run did not live to note that,
+    or its yes did not arrive, a second mail goes out rather than none. What SES refuses for good is
+    not tried again: it is logged, noted with the job, and counted in ExportMailsRefused. Raises
+    RunFailed naming the jobs whose mails could not be put into the queue either; by hand, those
+    that were not sent.
 
     A message from the dead-letter queue fails its job, whose mail then comes through the stream; a
     repeated one finds that done. Each is counted in ExportsGivenUp. The answer names those that
@@ -71,28 +76,55 @@ def handler(event: object, context: Any) -> dict[str, Any]:
         job_id = parse(Event, event).job_id
         job = jobs.load(job_id) if job_id else None
         require(job and job.mail, "job_id", job_id, "the id of a job that has ended")
-        return {"mails": _mails([job_id], context, again=True)}
+        return {"mails": {job_id: _by_hand(job_id, context)}}
     if any(record.get("eventSource") == "aws:sqs" for record in records):
-        return _give_up(records)
+        return _messages(records, context)
     return {"mails": _mails({one["dynamodb"]["Keys"]["job_id"]["S"] for one in records}, context)}
 
 
-def _mails(job_ids: Iterable[str], context: Any, *, again: bool = False) -> dict[str, str]:
+def _by_hand(job_id: str, context: Any) -> str:
+    """Send a job's mail anew. Raises RunFailed."""
+    try:
+        return _mail(job_id, context, again=True)
+    except Exception as error:  # noqa: BLE001 (without the addresses in it)
+        failed = {job_id: _why(error)}
+    failures.raise_for(failed, tried=1)
+    return ""
+
+
+def _mails(job_ids: Iterable[str], context: Any) -> dict[str, str]:
     """Try every mail and return what became of each. Raises RunFailed."""
     ended: dict[str, str] = {}
     failed: dict[str, object] = {}
     for job_id in sorted(job_ids):
         try:
-            ended[job_id] = _mail(job_id, context, again=again)
-        except Unsent as error:
-            failed[job_id] = error
-        except Exception as error:  # noqa: BLE001 (each is named at the end)
-            failed[job_id] = anonymous(repr(error))
+            ended[job_id] = _mail(job_id, context)
+        except Exception as error:  # noqa: BLE001 (each is logged, and tried again)
+            log.warning("not sent yet", extra={"job_id": job_id, "reason": _why(error)})
+            try:
+                _queue(job_id)
+            except (ClientError, BotoCoreError) as trouble:
+                failed[job_id] = f"{_why(error)}; not in the queue: {trouble}"
+            else:
+                ended[job_id] = "later"
     failures.raise_for(failed, tried=len(ended) + len(failed))
     return ended
 
 
-def _mail(job_id: str, context: Any, *, again: bool) -> str:
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, Unsent) else anonymous(repr(error))
+
+
+def _queue(job_id: str) -> None:
+    """Let a mail be tried again, by a message."""
+    aws.client("sqs").send_message(
+        QueueUrl=os.environ["EXPORT_MAILS_URL"],
+        MessageBody=json.dumps({"mail": job_id}),
+        DelaySeconds=int(os.environ["RETRY_SECONDS"]),
+    )
+
+
+def _mail(job_id: str, context: Any, *, again: bool = False) -> str:
     left = context.get_remaining_time_in_millis() // 1000
     if left < SENDING:
         raise Unsent("no time is left in this run")
@@ -111,11 +143,11 @@ def _mail(job_id: str, context: Any, *, again: bool) -> str:
         # No traceback: it says no more.
         log.error("refused", extra={"job_id": job_id, "reason": str(refused)})  # noqa: TRY400
         _count("ExportMailsRefused")
-        jobs.mailed(job, "refused")
+        jobs.mailed(job, "refused", reason=str(refused))
         return "refused"
-    except Exception:
+    except Exception as error:
         with suppress(ClientError, BotoCoreError):  # else the lease ends by itself
-            jobs.leave_mail(job)
+            jobs.leave_mail(job, _why(error))
         raise
     jobs.mailed(job, "sent", message_id)
     log.info("sent", extra={"job_id": job_id, "message_id": message_id})
@@ -140,7 +172,7 @@ def _send(job: Job) -> str:
             },
         )
     except (BotoCoreError, ClientError) as error:
-        kind = Refused if aws.has_code(error, *ABOUT_THE_ADDRESS) else Unsent
+        kind = Refused if aws.has_code(error, *FINAL) else Unsent
         raise kind(anonymous(str(error).replace(to, "…"))) from None
     return str(answer["MessageId"])
 
@@ -173,13 +205,16 @@ def _content(text: str) -> dict[str, str]:
     return {"Data": text, "Charset": "UTF-8"}
 
 
-def _give_up(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give up the job of each message; the answer names the messages that have to come again."""
+def _messages(records: Iterable[Mapping[str, Any]], context: Any) -> dict[str, Any]:
+    """Send the mail, or give up the job, of each message; the answer names those to come again."""
     again = []
     for record in records:
         message_id = record["messageId"]
         try:
-            _end(record["body"], message_id)
+            if (job_id := _mail_of(record["body"])) is None:
+                _end(record["body"], message_id)
+            elif not _tried(job_id, record, context):
+                again.append(message_id)
         except Busy as busy:
             log.warning("a run works on it", extra={"message_id": message_id, "reason": str(busy)})
             again.append(message_id)
@@ -187,6 +222,34 @@ def _give_up(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             log.exception("not given up", extra={"message_id": message_id})
             again.append(message_id)
     return {"batchItemFailures": [{"itemIdentifier": one} for one in again]}
+
+
+def _mail_of(body: str) -> str | None:
+    """Return the job whose mail a message asks for; None for a message that is of a job itself."""
+    with suppress(ValueError, RecursionError):
+        match json.loads(body):
+            case {"mail": str(job_id)}:
+                return job_id
+    return None
+
+
+def _tried(job_id: str, record: Mapping[str, Any], context: Any) -> bool:
+    """Try a mail that a message asks for; tell whether that is done with, else it comes later."""
+    try:
+        state = _mail(job_id, context)
+    except Exception as error:  # noqa: BLE001 (logged, and tried again)
+        received = int(record["attributes"]["ApproximateReceiveCount"])
+        last = received >= int(os.environ["RECEIVES"])
+        pause = min(int(os.environ["RETRY_SECONDS"]) * 2**received, LONGEST_PAUSE)
+        told = {"job_id": job_id, "tried": received, "reason": _why(error)}
+        if last:  # it is among the dead letters as soon as it is seen
+            log.error("not sent", extra=told)  # noqa: TRY400 (it says all there is)
+        else:
+            log.warning("not sent yet", extra=told | {"again_in": pause})
+        sqs.hide(os.environ["EXPORT_MAILS_URL"], record["receiptHandle"], 0 if last else pause)
+        return False
+    log.info("tried again", extra={"job_id": job_id, "state": state})
+    return True
 
 
 def _end(body: str, message_id: str) -> None:

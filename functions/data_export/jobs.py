@@ -36,7 +36,7 @@ class Job:
     The run that has it came by the SQS message `message`. Of the upload `upload_id`, `parts` are
     sent: `rows` and `bytes` of the file, up to the key `position` (an SQL literal); `digest` sums
     up their ETags, `asks` the statement and its columns. `completing` is true from when they are
-    all there.
+    all there. `mail_reason` says why the mail was refused, or did not go out the last time.
     """
 
     job_id: str
@@ -63,6 +63,7 @@ class Job:
     revoked_at: str | None = None
     mail: str | None = None  # due, sending, sent, refused
     mail_until: int = 0
+    mail_reason: str | None = None
     message_id: str | None = None
 
 
@@ -195,25 +196,25 @@ def take_mail(job_id: str, now: int, lease: int, *, again: bool = False) -> Job 
     return _change(job_id, {"mail": "sending", "mail_until": now + lease}, when=free, **given)
 
 
-def mailed(job: Job, mail: str, message_id: str | None = None) -> None:
-    """Write down what became of a mail that was taken: sent or refused."""
+def mailed(job: Job, mail: str, message_id: str | None = None, reason: str | None = None) -> None:
+    """Write down what became of a mail that was taken: sent or refused, and why."""
     _change(
         job.job_id,
-        {"mail": mail, "message_id": message_id},
+        {"mail": mail, "message_id": message_id, "mail_reason": reason},
         when="#mail = :sending AND #mail_until = :until",
         sending="sending",
         until=job.mail_until,
     )
 
 
-def leave_mail(job: Job) -> None:
+def leave_mail(job: Job, reason: str) -> None:
     """Let the next run take a mail that this one could not send.
 
     It stays `sending`: the word `due` would come through the table's stream once more.
     """
     _change(
         job.job_id,
-        {"mail_until": 0},
+        {"mail_until": 0, "mail_reason": reason[:LONGEST_DETAIL]},
         when="#mail = :sending AND #mail_until = :until",
         sending="sending",
         until=job.mail_until,

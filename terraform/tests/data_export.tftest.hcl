@@ -104,7 +104,7 @@ run "what_is_said" {
     error_message = "A base that knows its API is every API's."
   }
   assert {
-    condition     = length(setsubtract(["exports-dead", "exports-given-up", "exports-unmailed"], keys(aws_cloudwatch_metric_alarm.this))) == 0
+    condition     = length(setsubtract(["exports-dead", "exports-given-up", "exports-mails-dead", "exports-mails-refused", "exports-unmailed"], keys(aws_cloudwatch_metric_alarm.this))) == 0
     error_message = "Somebody is told of each."
   }
   assert {

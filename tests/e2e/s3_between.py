@@ -1,6 +1,10 @@
-"""S3 as the exporting function reaches it: in between, a job's parts are refused, slow or held."""
+"""S3 and SES as the exports reach them: in between, a job's parts are refused, slow or held.
+
+And SES refuses a job's mails in the words that a test gives.
+"""
 
 import http.client
+import math
 import threading
 import time
 from collections import defaultdict
@@ -40,6 +44,9 @@ class Between:
     delays: dict[str, float] = field(default_factory=dict)  # seconds, of each part
     held: dict[str, Held] = field(default_factory=dict)
     parts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    mails: dict[str, str] = field(default_factory=dict)  # SES's code for the mails of a job
+    refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # how many so far
+    enough: dict[str, int] = field(default_factory=dict)  # after so many the next one goes on
 
     def hold(self, job, part):
         """Hold a job's next part of this number back."""
@@ -104,6 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
             if status := self.server.between.verdict(job, int(part[0])):
                 self.answer(status, [], _REFUSED.format(code=_CODES[status]).encode())
                 return
+        if url.path == "/v2/email/outbound-emails" and (code := self.refusal(body)):
+            said = b'{"message": "a test said so"}'
+            self.answer(400, [("x-amzn-ErrorType", code)], said)
+            return
         target = self.server.target
         connection = http.client.HTTPConnection(target.hostname, target.port, timeout=60)
         # As it was signed, for this address.
@@ -112,6 +123,16 @@ class _Handler(BaseHTTPRequestHandler):
         answer = connection.getresponse()
         self.answer(answer.status, answer.getheaders(), answer.read())
         connection.close()
+
+    def refusal(self, body):
+        """Return SES's code for a mail that it refuses, and count it; None for all others."""
+        between = self.server.between
+        for job, code in list(between.mails.items()):
+            enough = between.refused[job] >= between.enough.get(job, math.inf)
+            if f"/{job}/".encode() in body and not enough:
+                between.refused[job] += 1
+                return code
+        return None
 
     def answer(self, status, headers, body):
         self.send_response_only(status)

@@ -159,16 +159,20 @@ def deployed(laptop, tmp_path_factory):
     for query, turn in (("lines", 780), ("turns", 1)):
         file = folder / f"functions/data_export/queries/{query}.sql"
         file.write_text(LINES.format(turn=turn))
-    definition = folder / "lambroll/data_export.jsonnet"
-    variables = {"LEASE_SECONDS": str(LEASE), "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"}
-    more = {"Environment": {"Variables": variables}}
-    definition.write_text(
-        f"std.mergePatch({definition.read_text().rstrip()}, {json.dumps(more)})\n"
-    )
+    between = f"http://127.0.0.1:{port}"
+    variables = {
+        "data_export": {"LEASE_SECONDS": str(LEASE), "AWS_ENDPOINT_URL_S3": between},
+        # Time moves sixty times as fast: a mail's pauses are seconds, not minutes.
+        "export_mail": {"RETRY_SECONDS": "1", "AWS_ENDPOINT_URL_SESV2": between},
+    }
+    for function, own in variables.items():
+        definition = folder / f"lambroll/{function}.jsonnet"
+        more = json.dumps({"Environment": {"Variables": own}})
+        definition.write_text(f"std.mergePatch({definition.read_text().rstrip()}, {more})\n")
     with listening(laptop.stack.aws_url, port) as between:
-        laptop.deploy(folder, "data_export")
+        laptop.deploy(folder, *variables)
         yield between
-        done = laptop.make("deploy", "FUNCTION=data_export")
+        done = laptop.make("deploy", f"FUNCTION={' '.join(variables)}")
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -219,6 +223,14 @@ def doomed(exports):
     return exports.ask(job, language="en", mail_to=SMITH)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def put_off(exports):
+    """A job whose mail SES puts off, until a test has seen that for long enough."""
+    job = exports.job()
+    exports.s3.mails[job] = "TooManyRequestsException"
+    return exports.ask(job, mail_to=SMITH)
+
+
 @pytest.fixture
 def application(exports):
     """The queue as it is to a role that has the policy for applications, and no more."""
@@ -242,6 +254,16 @@ def application(exports):
     )
     iam.delete_role_policy(RoleName=name, PolicyName="send")
     iam.delete_role(RoleName=name)
+
+
+def test_nineteen_mails_go_out_at_once_beside_one_that_is_put_off(exports, put_off):
+    until(lambda: exports.s3.refused[put_off])
+    for job in [exports.ask() for _ in range(19)]:
+        exports.mail(job)
+    assert exports.item(put_off)["mail"] == "sending"
+    assert "TooManyRequests" in exports.item(put_off)["mail_reason"]
+    # At once, and after 1, 2, 4, 8, 16 and 32 minutes of moved time.
+    exports.s3.enough[put_off] = 7
 
 
 def test_from_the_message_to_the_file(exports, application):
@@ -377,19 +399,19 @@ def test_what_cannot_be_is_told_at_once(exports, fields, code, words):
     assert "http" not in mail["text"]
 
 
-def test_ses_refuses_for_a_while(exports):
-    ses = exports.aws("sesv2")
-    sender = {"EmailIdentity": "exports@example.com"}
-    tags = ses.get_email_identity(**sender)["Tags"]
-    ses.delete_email_identity(**sender)
-    try:
-        job = exports.ask()
-        # Taken, and left for the next try.
-        until(lambda: exports.item(job).get("mail_until") == 0)
-        assert exports.item(job)["mail"] == "sending"
-        assert exports.mails(job) == []
-    finally:
-        ses.create_email_identity(**sender, Tags=tags)
+def test_ses_refuses_for_good(exports):
+    job = exports.job()
+    exports.s3.mails[job] = "MessageRejected"
+    exports.ask(job)
+    until(lambda: exports.item(job).get("mail") == "refused")
+    assert exports.logged("export_mail", "refused", job)
+    status = exports.laptop.make("export-status", f"JOB={job}").stdout
+    assert "mail    refused: " in status
+    assert "a test said so" in status
+    assert (exports.mails(job), exports.s3.refused[job]) == ([], 1)
+    del exports.s3.mails[job]
+    # By hand, once the account is out of its sandbox.
+    assert exports.laptop.answer("export_mail", job_id=job) == {"mails": {job: "sent"}}
     exports.file(job)
 
 
@@ -482,6 +504,14 @@ def test_what_fails_five_times_is_given_up_and_told(exports, doomed):
         Namespace="Mimamori", MetricName="ExportsGivenUp"
     )["Metrics"]
     assert metrics
+
+
+def test_a_mail_that_was_put_off_for_an_hour_goes_out(exports, put_off):
+    exports.mail(put_off, 300)
+    assert exports.s3.refused[put_off] >= 7
+    sqs = exports.aws("sqs")
+    queue = sqs.get_queue_url(QueueName=f"{PREFIX}exports-mails")["QueueUrl"]
+    until(lambda: waiting(sqs, queue) == 0)
 
 
 def test_at_the_end_each_job_had_one_mail_and_a_file_or_none(exports):

@@ -88,6 +88,13 @@ def _environment(plan: Any, function: str) -> dict[str, str]:
                 "export_mail": {
                     "dead": {"DeleteMessage", "GetQueueAttributes", "ReceiveMessage"},
                     "unmailed": {"SendMessage"},
+                    "mails": {
+                        "ChangeMessageVisibility",
+                        "DeleteMessage",
+                        "GetQueueAttributes",
+                        "ReceiveMessage",
+                        "SendMessage",
+                    },
                 },
             },
         ),
@@ -106,6 +113,7 @@ def test_each_function_may_do_what_it_does(
         "jobs": _queue(plan, "exports"),
         "dead": _queue(plan, "exports-dead"),
         "unmailed": _queue(plan, "exports-unmailed"),
+        "mails": _queue(plan, "exports-mails"),
     }
     for function in plan.functions():
         if (service == "dynamodb" and function.startswith("phone_")) or function in KPIS:
@@ -152,6 +160,18 @@ def test_the_queues(plan: Any) -> None:
     }
 
 
+def test_a_mail_is_tried_again_for_six_hours(plan: Any) -> None:
+    queues = plan.resources("aws_sqs_queue", within="module.export_mails_queue.")
+    main, dead = (queues[f"module.export_mails_queue.aws_sqs_queue.{n}"] for n in ("this", "dead"))
+    name = f"mimamori-{plan.environment}-exports-mails"
+    assert (main["name"], dead["name"]) == (name, f"{name}-dead")
+    assert main["visibility_timeout_seconds"] == 6 * TIMEOUTS["export_mail"]
+    told = _environment(plan, "export_mail")
+    first, times = int(told["RETRY_SECONDS"]), int(told["RECEIVES"])
+    pauses = [min(first * 2**n, 3600) for n in range(times)]
+    assert 6 * 3600 <= sum(pauses) < 7 * 3600
+
+
 def test_two_jobs_at_once_and_room_for_them(plan: Any) -> None:
     mapping = _one(plan, "aws_lambda_event_source_mapping", "exports")
     assert mapping["scaling_config"] == [{"maximum_concurrency": 2}]
@@ -170,6 +190,7 @@ def test_what_leads_where(plan: Any) -> None:
     wanted = {
         "exports": "module.export_queue.arn",
         "exports_dead": "module.export_queue.dead_arn",
+        "export_mails": "module.export_mails_queue.arn",
         "export_mail": "aws_dynamodb_table.data_export.stream_arn",
     }
     for name, source in wanted.items():

@@ -126,9 +126,12 @@ ENVIRONMENT = {
     "export_link": {"EXPORT_BUCKET", "EXPORT_TABLE", "TIMEZONE"},
     "export_mail": {
         "EXPORT_BUCKET",
+        "EXPORT_MAILS_URL",
         "EXPORT_TABLE",
         "MAIL_FROM",
         "PUBLIC_BASE_URL",
+        "RECEIVES",
+        "RETRY_SECONDS",
         "TIMEZONE",
     },
     "env_scheduler": {"SCHEDULES", "STATE_MACHINE_ARN", "TAG_KEY"},
@@ -293,6 +296,7 @@ def test_every_trigger_names_the_alias(plan: Any) -> None:
     subscriptions = plan.references("aws_sns_topic_subscription", "endpoint")
     called = {
         "aws_lambda_event_source_mapping.export_mail": "export_mail",
+        "aws_lambda_event_source_mapping.export_mails": "export_mail",
         "aws_lambda_event_source_mapping.exports": "data_export",
         "aws_lambda_event_source_mapping.exports_dead": "export_mail",
         "aws_lambda_event_source_mapping.kpis": "s3_to_bigquery",
@@ -462,6 +466,7 @@ def test_alarms_are_made_where_somebody_is_told(plan: Any) -> None:
     assert not told or watched == {
         ("Mimamori",),
         ("AWS/SQS", f"{prefix}-exports-dead"),
+        ("AWS/SQS", f"{prefix}-exports-mails-dead"),
         ("AWS/SQS", f"{prefix}-exports-unmailed"),
         ("AWS/SQS", f"{prefix}-kpis-dead"),
         ("AWS/Lambda", f"{prefix}-kpi_to_s3"),
