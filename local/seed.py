@@ -8,7 +8,7 @@ import random
 import re
 import secrets
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 
@@ -160,11 +160,18 @@ def client(stack: Stack, service: str) -> Any:
     return session.client(service, region_name=REGION, endpoint_url=url, config=config)
 
 
-def put_cognito(stack: Stack, user_pool_id: str, client_id: str, now: datetime) -> int:
+def put_cognito(
+    stack: Stack,
+    user_pool_id: str,
+    client_id: str,
+    now: datetime,
+    identity_providers: Sequence[str],
+) -> int:
     """Put the Cognito metrics of the last six hours as AWS would; return the data put.
 
     Each minute has samples of 1 (success) and 0 (failure): Sum counts the successes, SampleCount
-    the attempts. Minutes that have data already are left alone.
+    the attempts. Federation has the provider as a third dimension. Minutes that have data already
+    are left alone.
     """
     end = now.astimezone(UTC).replace(second=0, microsecond=0)
     minutes = [end - timedelta(minutes=age) for age in range(6 * 60, 0, -1)]
@@ -176,10 +183,10 @@ def put_cognito(stack: Stack, user_pool_id: str, client_id: str, now: datetime) 
     metric = ("AWS/Cognito", "SignInSuccesses", dimensions)
     there = _minutes_there(cloudwatch, metric, minutes[0], end)
     data = [
-        {"MetricName": name, "Dimensions": dimensions, "Timestamp": minute, **samples}
+        {"MetricName": name, "Dimensions": dimensions + third, "Timestamp": minute, **samples}
         for minute in minutes
         if minute not in there
-        for name, samples in _samples(minute)
+        for name, third, samples in _samples(minute, identity_providers)
     ]
     _put(cloudwatch, "AWS/Cognito", data)
     return len(data)
@@ -230,22 +237,32 @@ def _minutes_there(
     return {at.astimezone(UTC) for at in answer["MetricDataResults"][0]["Timestamps"]}
 
 
-def _samples(minute: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+def _samples(
+    minute: datetime, identity_providers: Sequence[str]
+) -> Iterator[tuple[str, list[dict[str, str]], dict[str, Any]]]:
     chance = random.Random(f"cognito {minute:%Y-%m-%dT%H:%M}")  # noqa: S311
     busy = BY_HOUR[minute.astimezone(TOKYO).hour] / 6
-    for name, attempts, success in (
-        ("SignInSuccesses", 1 + round(9 * busy * chance.uniform(0.6, 1.4)), 0.93),
-        ("TokenRefreshSuccesses", round(20 * busy * chance.uniform(0.7, 1.3)), 0.99),
-        ("SignUpSuccesses", chance.choice((0, 0, 1, 1, 2)), 0.9),
-        ("FederationSuccesses", chance.choice((0, 1, 2, 3)), 0.95),
+    for name, third, attempts, success in (
+        ("SignInSuccesses", [], 1 + round(9 * busy * chance.uniform(0.6, 1.4)), 0.93),
+        ("TokenRefreshSuccesses", [], round(20 * busy * chance.uniform(0.7, 1.3)), 0.99),
+        ("SignUpSuccesses", [], chance.choice((0, 0, 1, 1, 2)), 0.9),
+        *(
+            (
+                "FederationSuccesses",
+                [{"Name": "IdentityProvider", "Value": provider}],
+                chance.choice((0, 1, 2, 3)),
+                0.95,
+            )
+            for provider in identity_providers
+        ),
     ):
         good = sum(chance.random() < success for _ in range(attempts))
         counts = {1.0: good, 0.0: attempts - good}
         samples = {value: count for value, count in counts.items() if count}
         if samples:  # nothing happened = no datapoint, as on AWS
-            yield name, {"Values": [*samples], "Counts": [*map(float, samples.values())]}
+            yield name, third, {"Values": [*samples], "Counts": [*map(float, samples.values())]}
     if chance.random() < 0.04:
-        yield "SignInThrottles", {"Values": [1.0], "Counts": [float(chance.randint(1, 3))]}
+        yield "SignInThrottles", [], {"Values": [1.0], "Counts": [float(chance.randint(1, 3))]}
 
 
 def ensure_database_record(stack: Stack, security_group_id: str) -> None:

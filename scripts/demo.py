@@ -256,7 +256,7 @@ def play(stack: Stack) -> None:
     with step("Sign-ins of the last hours and users of the last days, in CloudWatch") as words:
         pool = environment.outputs("local", environment.ESTATE_KEY)["cognito"]
         now = datetime.now(UTC)
-        put = seed.put_cognito(stack, pool["user_pool_id"], pool["client_id"], now)
+        put = seed.put_cognito(stack, now=now, **pool)
         put += seed.put_users(stack, now)
         words.append(f"{put:,} data")
     answers = [

@@ -156,13 +156,26 @@ variable "cognito" {
   type = object({
     user_pool_id = string
     client_id    = string
+
+    identity_providers = optional(list(string), [])
   })
   description = <<-EOT
     The user pool whose sign-ins are watched.
     - `user_pool_id`: such as ap-northeast-1_AbCdEfGhI.
     - `client_id`: of the app client that people sign in through.
+    - `identity_providers`: names of the pool's identity providers (Google, a SAML one, …):
+      CloudWatch counts federated sign-ins of each by itself. None: nothing is posted of them.
   EOT
   nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.cognito.identity_providers : can(regex("^[^,\\s]{3,32}$", name)) && name != "none"])
+    error_message = "cognito.identity_providers: names as Cognito has them, of 3 to 32 characters without commas and spaces, and not 'none'."
+  }
+  validation {
+    condition     = length(distinct(var.cognito.identity_providers)) == length(var.cognito.identity_providers)
+    error_message = "cognito.identity_providers: each name once."
+  }
 }
 
 variable "cloudwatch_to_mackerel" {

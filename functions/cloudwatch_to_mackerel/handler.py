@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -16,6 +16,7 @@ from cloudwatch_to_mackerel.metrics import (
     cognito,
     instant,
     points,
+    providers,
     window,
 )
 from cloudwatch_to_mackerel.service_metrics import POINTS_A_POST, Refused, ServiceMetrics
@@ -23,6 +24,8 @@ from common import failures, logs, parameters
 from common.batches import pack, send
 from common.cloudwatch import Window, read_all
 from common.events import parse, require
+
+_PROVIDERS = "AWS_COGNITO_IDENTITY_PROVIDERS"
 
 logs.set_up()
 log = logging.getLogger(__name__)
@@ -65,10 +68,15 @@ class Event:
         if self.at is not None:
             instant(self.at, "at")
 
-    def declared(self) -> dict[str, ServiceMetric]:
+    @property
+    def built_in(self) -> bool:
+        """Whether Cognito's set is wanted."""
+        return self.metrics is None if self.cognito is None else self.cognito
+
+    def declared(self, identity_providers: Sequence[str] = ()) -> dict[str, ServiceMetric]:
         """Return the metrics to read, by id. Raises InvalidEvent where they do not fit together."""
-        built_in = self.metrics is None if self.cognito is None else self.cognito
-        metrics = [*(self.metrics or []), *(cognito() if built_in else [])]
+        of_cognito = cognito(identity_providers) if self.built_in else []
+        metrics = [*(self.metrics or []), *of_cognito]
         require(metrics, "metrics", self.metrics, "at least one metric")
         return by_id(metrics)
 
@@ -94,13 +102,15 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     """
     deadline = monotonic() + context.get_remaining_time_in_millis() / 1000 - 2
     request = parse(Event, event)
-    metrics = request.declared()
+    declared = request.declared().values()
     now = datetime.now(UTC)
-    windows = {metric.period: request.window_for(metric.period, now) for metric in metrics.values()}
+    windows = {metric.period: request.window_for(metric.period, now) for metric in declared}
+    named = {"MACKEREL_API_KEY", *([_PROVIDERS] if request.built_in else [])}
     settings = parameters.read(
         parameters.path(request.environment, request.path_to_parameter),
-        {"MACKEREL_API_KEY"}.union(*(metric.parameters() for metric in metrics.values())),
+        named.union(*(metric.parameters() for metric in declared)),
     )
+    metrics = request.declared(providers(settings[_PROVIDERS]) if request.built_in else ())
     mackerel = ServiceMetrics(settings["MACKEREL_API_KEY"], deadline=deadline)
 
     series, problems = read_all(metrics, windows, settings.__getitem__)

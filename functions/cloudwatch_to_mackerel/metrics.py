@@ -11,6 +11,8 @@ from common.events import require
 
 Point = dict[str, str | int | float]
 
+# What the parameter says where no one signs in through another's door; SSM takes no empty value.
+NO_PROVIDERS = "none"
 # Mackerel answers 200 to older points, and drops them.
 MACKEREL_TAKES = timedelta(hours=24)
 # https://mackerel.io/api-docs/entry/service-metrics
@@ -46,10 +48,18 @@ class ServiceMetric(Metric):
         require(self.name or self.id, "name", self.name, "text, unless there is an id")
 
 
-def cognito() -> list[ServiceMetric]:
+def providers(text: str) -> list[str]:
+    """Return the identity providers that a comma list names; none for `none`."""
+    names = [name.strip() for name in text.split(",")]
+    return [name for name in names if name and name != NO_PROVIDERS]
+
+
+def cognito(identity_providers: Sequence[str] = ()) -> list[ServiceMetric]:
     """Return the built-in set: what happened at the door of a Cognito user pool.
 
-    Sum = successes, SampleCount = attempts, failures = the difference.
+    Sum = successes, SampleCount = attempts, failures = the difference. CloudWatch has federation
+    by provider alone, as a third dimension: one series each, and their sum. A provider that has
+    letters which Mackerel does not take is called by its number, from 1.
     https://docs.aws.amazon.com/cognito/latest/developerguide/metrics-for-cognito-user-pools.html
     """
     metrics = []
@@ -57,36 +67,51 @@ def cognito() -> list[ServiceMetric]:
         ("SignIn", "sign_in"),
         ("SignUp", "sign_up"),
         ("TokenRefresh", "token_refresh"),
-        ("Federation", "federation"),
     ):
-        successes, attempts = f"{name}_success", f"{name}_attempt"
-        for id_, stat, suffix in (
-            (successes, "Sum", "success"),
-            (attempts, "SampleCount", "attempt"),
+        metrics += _door(event, f"cognito.{name}", f"cognito.throttle.{name}", name, _POOL)
+    ids = [f"federation_{number}" for number in range(1, len(identity_providers) + 1)]
+    for number, (id_, provider) in enumerate(zip(ids, identity_providers, strict=True), 1):
+        name = f"cognito.federation.{provider if _NAME.fullmatch(provider) else number}"
+        dimensions = _POOL | {"IdentityProvider": provider}
+        metrics += _door("Federation", name, f"{name}.throttle", id_, dimensions)
+    if ids:
+        for name, suffix in (
+            ("federation.success", "success"),
+            ("federation.attempt", "attempt"),
+            ("throttle.federation", "throttle"),
         ):
+            of_all = ", ".join(f"{id_}_{suffix}" for id_ in ids)
             metrics.append(
                 ServiceMetric(
-                    id=id_,
-                    name=f"cognito.{name}.{suffix}",
-                    namespace="AWS/Cognito",
-                    metric=f"{event}Successes",
-                    dimensions=_POOL,
-                    stat=stat,
+                    id=f"federation_{suffix}", name=f"cognito.{name}", expression=f"SUM([{of_all}])"
                 )
             )
-        metrics.append(
-            ServiceMetric(name=f"cognito.{name}.failure", expression=f"{attempts} - {successes}")
-        )
-        metrics.append(
-            ServiceMetric(
-                name=f"cognito.throttle.{name}",
-                namespace="AWS/Cognito",
-                metric=f"{event}Throttles",
-                dimensions=_POOL,
-                stat="Sum",
-            )
-        )
+        metrics.append(_failures("federation", "cognito.federation"))
     return metrics
+
+
+def _door(
+    event: str, name: str, throttle: str, id_: str, dimensions: dict[str, str | FromParameter]
+) -> list[ServiceMetric]:
+    return [
+        ServiceMetric(
+            id=f"{id_}_{suffix}",
+            name=posted,
+            namespace="AWS/Cognito",
+            metric=f"{event}{metric}",
+            dimensions=dimensions,
+            stat=stat,
+        )
+        for suffix, posted, metric, stat in (
+            ("success", f"{name}.success", "Successes", "Sum"),
+            ("attempt", f"{name}.attempt", "Successes", "SampleCount"),
+            ("throttle", throttle, "Throttles", "Sum"),
+        )
+    ] + [_failures(id_, name)]
+
+
+def _failures(id_: str, name: str) -> ServiceMetric:
+    return ServiceMetric(name=f"{name}.failure", expression=f"{id_}_attempt - {id_}_success")
 
 
 def by_id(metrics: Sequence[ServiceMetric]) -> dict[str, ServiceMetric]:

@@ -11,6 +11,8 @@ output "cognito" {
   value = {
     user_pool_id = aws_cognito_user_pool.this.id
     client_id    = aws_cognito_user_pool_client.this.id
+    # By name alone: nobody signs in through them here, the seeded metrics tell of them.
+    identity_providers = ["Google", "LINE"]
   }
 }
 

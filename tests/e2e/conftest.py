@@ -170,4 +170,4 @@ def no_faults(laptop: Laptop) -> Iterator[None]:
 @pytest.fixture
 def signed_in(laptop: Laptop) -> None:
     """Some hours of sign-ins, as Cognito counts them; no more where they are there."""
-    seed.put_cognito(laptop.stack, *laptop.user_pool(), datetime.now(UTC))
+    seed.put_cognito(laptop.stack, *laptop.user_pool(), datetime.now(UTC), ["Google", "LINE"])

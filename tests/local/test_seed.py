@@ -34,9 +34,11 @@ def test_what_is_made_later_fits_what_is_there(later: timedelta) -> None:
 
 
 def test_sign_ins_are_put_once(stack: Stack) -> None:
-    assert seed.put_cognito(stack, "pool", "client", NOW) > 300
-    assert seed.put_cognito(stack, "pool", "client", NOW) == 0
-    assert 0 < seed.put_cognito(stack, "pool", "client", NOW + timedelta(minutes=5)) < 30
+    providers = ["Google", "LINE"]
+    assert seed.put_cognito(stack, "pool", "client", NOW, providers) > 300
+    assert seed.put_cognito(stack, "pool", "client", NOW, providers) == 0
+    later = NOW + timedelta(minutes=5)
+    assert 0 < seed.put_cognito(stack, "pool", "client", later, providers) < 30
     dimensions = [
         {"Name": "UserPool", "Value": "pool"},
         {"Name": "UserPoolClient", "Value": "client"},
@@ -55,6 +57,13 @@ def test_sign_ins_are_put_once(stack: Stack) -> None:
         ],
     )
     by_id = {result["Id"]: sum(result["Values"]) for result in answer["MetricDataResults"]}
+    listed = seed.client(stack, "cloudwatch").list_metrics(
+        Namespace="AWS/Cognito", MetricName="FederationSuccesses"
+    )["Metrics"]
+    assert sorted(
+        {one["Name"]: one["Value"] for one in metric["Dimensions"]}.get("IdentityProvider", "")
+        for metric in listed
+    ) == ["Google", "LINE"]
     assert 0.8 * by_id["samplecount"] < by_id["sum"] < by_id["samplecount"]
 
 

@@ -56,3 +56,46 @@ run "refuses_a_route_table_that_is_none" {
 
   expect_failures = [var.network]
 }
+
+run "takes_identity_providers" {
+  command = plan
+
+  variables {
+    cognito = merge(var.cognito, { identity_providers = ["Google", "会社のSAML"] })
+  }
+
+  assert {
+    condition     = length(var.cognito.identity_providers) == 2
+    error_message = "They are taken."
+  }
+}
+
+run "refuses_two_identity_providers_in_one_name" {
+  command = plan
+
+  variables {
+    cognito = merge(var.cognito, { identity_providers = ["Google,LINE"] })
+  }
+
+  expect_failures = [var.cognito]
+}
+
+run "refuses_an_identity_provider_twice" {
+  command = plan
+
+  variables {
+    cognito = merge(var.cognito, { identity_providers = ["Google", "Google"] })
+  }
+
+  expect_failures = [var.cognito]
+}
+
+run "refuses_an_identity_provider_called_none" {
+  command = plan
+
+  variables {
+    cognito = merge(var.cognito, { identity_providers = ["none"] })
+  }
+
+  expect_failures = [var.cognito]
+}

@@ -69,6 +69,7 @@ def cloudwatch(put_parameter, monkeypatch):
     put_parameter("MACKEREL_API_KEY", API_KEY)
     put_parameter("AWS_COGNITO_USER_POOL_ID", "pool-1")
     put_parameter("AWS_COGNITO_CLIENT_ID", "client-1")
+    put_parameter("AWS_COGNITO_IDENTITY_PROVIDERS", "none")
     fake = FakeCloudWatch()
     clients = {"ssm": aws.client("ssm"), "cloudwatch": fake}
     monkeypatch.setattr(aws, "client", clients.__getitem__)
@@ -107,7 +108,7 @@ def test_no_more_than_the_service_posts_cognitos_door(cloudwatch, mackerel, cont
     accept(mackerel, match=[matchers.header_matcher({"X-Api-Key": API_KEY})])
     cloudwatch.silent = {"SignUpThrottles"}
     summary = handler(EVENT, context)
-    assert (summary["posted"], summary["metrics"]) == (15, 15)
+    assert (summary["posted"], summary["metrics"]) == (11, 11)
     assert summary["without_data"] == ["cognito.throttle.sign_up"]
     names = {point["name"] for point in posted(mackerel)}
     assert "cognito.sign_in.failure" in names
@@ -131,7 +132,27 @@ def test_metrics_take_the_place_of_cognito_unless_both_are_wanted(cloudwatch, ma
     accept(mackerel)
     event = EVENT | {"metrics": [declared("cpu")]}
     assert handler(event, context)["posted"] == 1
-    assert handler(event | {"cognito": True}, context)["posted"] == 17
+    assert handler(event | {"cognito": True}, context)["posted"] == 13
+
+
+def test_federation_is_asked_by_its_third_dimension(cloudwatch, mackerel, context, put_parameter):
+    put_parameter("AWS_COGNITO_IDENTITY_PROVIDERS", "Google,LINE", path="/test/two")
+    put_parameter("AWS_COGNITO_USER_POOL_ID", "pool-1", path="/test/two")
+    put_parameter("AWS_COGNITO_CLIENT_ID", "client-1", path="/test/two")
+    put_parameter("MACKEREL_API_KEY", API_KEY, path="/test/two")
+    accept(mackerel)
+    event = EVENT | {"environment": "test", "path_to_parameter": "/two"}
+    assert handler(event, context)["posted"] == 12 + 2 * 4 + 4
+    (queries,) = cloudwatch.asked
+    asked = [
+        {d["Name"]: d["Value"] for d in query["MetricStat"]["Metric"]["Dimensions"]}
+        for query in cloudwatch.stats(queries)
+        if query["MetricStat"]["Metric"]["MetricName"].startswith("Federation")
+    ]
+    pool = {"UserPool": "pool-1", "UserPoolClient": "client-1"}
+    assert asked == 3 * [pool | {"IdentityProvider": "Google"}] + 3 * [
+        pool | {"IdentityProvider": "LINE"}
+    ]
 
 
 def test_another_environments_parameters_by_payload(cloudwatch, mackerel, context, put_parameter):
@@ -224,7 +245,7 @@ def test_trouble_that_passes_is_waited_out(cloudwatch, mackerel, context, troubl
     mackerel.post(URL, **trouble)
     mackerel.post(URL, **trouble)
     accept(mackerel)
-    assert handler(EVENT, context)["posted"] == 16
+    assert handler(EVENT, context)["posted"] == 12
     assert len(mackerel.calls) == 3
 
 

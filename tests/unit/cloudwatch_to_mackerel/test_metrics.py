@@ -11,6 +11,7 @@ from cloudwatch_to_mackerel.metrics import (
     cognito,
     instant,
     points,
+    providers,
     window,
 )
 from common.cloudwatch import Window
@@ -19,10 +20,10 @@ from common.events import InvalidEvent, parse
 PLAIN = {"namespace": "AWS/RDS", "metric": "CPUUtilization", "stat": "Average"}
 
 
-def test_cognitos_door_in_four_kinds_and_a_graph_of_throttles():
+def test_cognitos_door_in_three_kinds_and_a_graph_of_throttles():
     names = [metric.name for metric in cognito()]
-    assert len(names) == len(set(names)) == 16
-    for kind in ("sign_in", "sign_up", "token_refresh", "federation"):
+    assert len(names) == len(set(names)) == 12
+    for kind in ("sign_in", "sign_up", "token_refresh"):
         for suffix in ("success", "attempt", "failure"):
             assert f"cognito.{kind}.{suffix}" in names
         assert f"cognito.throttle.{kind}" in names
@@ -37,6 +38,50 @@ def test_cognitos_door_in_four_kinds_and_a_graph_of_throttles():
     assert (throttle.metric, throttle.stat) == ("SignInThrottles", "Sum")
     assert success.parameters() == {"AWS_COGNITO_USER_POOL_ID", "AWS_COGNITO_CLIENT_ID"}
     assert {metric.when_missing for metric in cognito()} == {"skip"}
+
+
+def test_federation_is_a_series_of_each_provider_and_their_sum():
+    plain = {metric.name for metric in cognito()}
+    federated = by_id([m for m in cognito(["Google", "サイン"]) if m.name not in plain])
+    named = {metric.name: (identifier, metric) for identifier, metric in federated.items()}
+    assert len(named) == 12
+    read = {name: metric for name, (_, metric) in named.items() if metric.metric}
+    for name, provider in (("Google", "Google"), ("2", "サイン")):
+        for suffix, metric, stat in (
+            ("success", "FederationSuccesses", "Sum"),
+            ("attempt", "FederationSuccesses", "SampleCount"),
+            ("throttle", "FederationThrottles", "Sum"),
+        ):
+            one = read.pop(f"cognito.federation.{name}.{suffix}")
+            assert (one.metric, one.stat) == (metric, stat)
+            assert one.dimensions["IdentityProvider"] == provider
+            assert len(one.dimensions) == 3
+    assert not read
+    success, attempt, failure, throttle = (
+        named[f"cognito.{name}"]
+        for name in (
+            "federation.success",
+            "federation.attempt",
+            "federation.failure",
+            "throttle.federation",
+        )
+    )
+    for (_, metric), suffix in ((success, "success"), (attempt, "attempt"), (throttle, "throttle")):
+        ids = [named[f"cognito.federation.{name}.{suffix}"][0] for name in ("Google", "2")]
+        assert metric.expression == f"SUM([{', '.join(ids)}])"
+    assert failure[1].expression == f"{attempt[0]} - {success[0]}"
+    of_google = [
+        named[f"cognito.federation.Google.{suffix}"][0] for suffix in ("attempt", "success")
+    ]
+    assert named["cognito.federation.Google.failure"][1].expression == " - ".join(of_google)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("none", []), ("Google", ["Google"]), (" Google, LINE ,", ["Google", "LINE"])],
+)
+def test_providers_are_a_comma_list(text, names):
+    assert providers(text) == names
 
 
 def test_a_metric_that_is_no_expression_has_a_statistic():
