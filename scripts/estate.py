@@ -55,9 +55,12 @@ def start(env: str, action: str) -> None:
     print(f"Started: {started['executionArn']}\nHow far it is: make estate{of_env}")
 
 
-def main(env: str, what: str) -> int | None:
+def main(env: str, what: str) -> int:
     """Do it."""
-    return status(env) if what == "status" else start(env, ACTIONS[what])
+    if what == "status":
+        return status(env)
+    start(env, ACTIONS[what])
+    return 0
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ class RunFailed(Exception):
 def raise_for(failures: Mapping[str, object], *, tried: int) -> None:
     """Log each failure (item's name → what went wrong) and raise RunFailed naming them all.
 
-    Does nothing where there is none.
+    Does nothing where there is none. Names are shortened to 200 characters: one may be a payload's.
     """
     for name, reason in failures.items():
-        log.error("%s: %s", name, reason, extra={"item": name})
+        log.error("%.200s: %s", name, reason, extra={"item": name[:200]})
     if failures:
-        listed = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
+        listed = "; ".join(f"{name:.200}: {reason}" for name, reason in failures.items())
         raise RunFailed(encodable(f"{len(failures)} of {tried} failed: {listed}"))
