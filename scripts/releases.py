@@ -11,6 +11,8 @@ import deploy
 import environment
 from command import only_one, run
 
+QUIET = "--log-level=warn"
+
 
 def diff(env: str, names: str) -> int:
     """Print what a deploy would change; ends with the first function that cannot be compared."""
@@ -18,7 +20,7 @@ def diff(env: str, names: str) -> int:
     shell = environment.shell(env)
     for name in functions:
         src = f"--src={build.build(name).relative_to(environment.ROOT)}"
-        if code := _lambroll("diff", name, src, *deploy.COMPARE, shell=shell):
+        if code := _lambroll("diff", name, src, *deploy.COMPARE, QUIET, shell=shell):
             return code
     return 0
 

@@ -348,3 +348,25 @@ def test_the_schedules_fire_by_themselves(laptop):
 
     for function in EVERY_MINUTE:
         until(lambda function=function: ran(function), 150)
+
+
+def test_a_client_on_the_database_and_the_estate_as_a_table(laptop):
+    done = laptop.make("mysql", stdin="SELECT CURRENT_USER(), COUNT(*) > 0 FROM users")
+    assert done.stdout.splitlines()[1:] == ["mimamori_reader@%\t1"], done.stderr
+    done = laptop.make("estate")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("office-hours, tag office-hours: ")
+    assert re.search(r"(?m)^  ecs_services +myapp/api +(on|off|between) ", done.stdout)
+
+
+def test_a_function_that_cannot_be_imported_is_not_deployed(laptop, copy):
+    handler = copy / "functions/db_to_cloudwatch/handler.py"
+    handler.write_text("def broken(:\n")
+    before = versions(laptop, "db_to_cloudwatch")
+    done = deploy(laptop, copy)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "db_to_cloudwatch cannot be imported: db_to_cloudwatch/handler.py:1:"
+        " SyntaxError: invalid syntax\nnothing was deployed\n"
+    )
+    assert versions(laptop, "db_to_cloudwatch") == before
