@@ -46,6 +46,8 @@ resource "aws_api_gateway_account" "this" {
   count = var.api_gateway_account_role ? 1 : 0
 
   cloudwatch_role_arn = aws_iam_role.api_gateway[0].arn
+  # Else a destroy leaves the account with the name of a role that is no more.
+  reset_on_delete = true
 
   depends_on = [aws_iam_role_policy.api_gateway]
 }

@@ -133,7 +133,8 @@ variable "database" {
     The MySQL database that the functions read. Its password is filled by `make secret`.
     - `host`, `port`, `name`, `user`: as a client is given them; the user needs no more than SELECT.
     - `ca`: PEM text of the authorities that sign the server's certificate (on RDS the region's
-      bundle), or the word `off` for a connection without TLS.
+      bundle), or the word `off` for a connection without TLS, which no user of
+      caching_sha2_password takes.
     - `security_group_id`: the database's security group; the functions are let in on `port`.
   EOT
   nullable    = false

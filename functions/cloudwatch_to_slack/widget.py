@@ -1,7 +1,7 @@
 """The MetricWidget that CloudWatch draws a graph from."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from cloudwatch_to_slack.findings import Part
@@ -24,8 +24,8 @@ def widget(part: Part, now: datetime, parameter: Callable[[str], str]) -> dict[s
         "stacked": graph.stacked,
         "metrics": [_metric(i, metric, parameter) for i, metric in part.metrics.items()],
         "period": graph.period,
-        "start": start.isoformat(timespec="seconds"),
-        "end": end.isoformat(timespec="seconds"),
+        "start": _utc(start),
+        "end": _utc(end),
         "timezone": f"{now:%z}",
         "width": graph.width,
         "height": graph.height,
@@ -37,6 +37,11 @@ def widget(part: Part, now: datetime, parameter: Callable[[str], str]) -> dict[s
         highest = max(1.5 * max(part.latest, graph.target), peak)
         drawn["yAxis"] = {"left": {"min": 0, "max": highest}}
     return drawn
+
+
+def _utc(time: datetime) -> str:
+    # The only form of an absolute time that the documentation shows.
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _lines(part: Part) -> list[dict[str, Any]]:

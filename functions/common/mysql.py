@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pymysql
+from pymysql.constants import CR
 from pymysql.cursors import Cursor
 
 from common.parameters import Parameters
@@ -100,6 +101,20 @@ def connect(settings: Settings, longest: int, **options: Any) -> pymysql.Connect
     The session has SQL_MODE, whatever the server has. `longest` is the most seconds that a
     statement may take. Raises pymysql.MySQLError.
     """
+    try:
+        return _connect(settings, longest, **options)
+    except RuntimeError as error:
+        # PyMySQL's, and no MySQLError, where a password may not go over an open line.
+        if "caching_sha2_password" not in str(error):
+            raise
+        raise pymysql.OperationalError(
+            CR.CR_AUTH_PLUGIN_ERR,
+            f"user {settings.user}: caching_sha2_password (or sha256_password) takes a connection"
+            " with TLS: database.ca is off, and takes the authorities of the server's certificate",
+        ) from None
+
+
+def _connect(settings: Settings, longest: int, **options: Any) -> pymysql.Connection:
     tls = None if settings.ca == "off" else ssl.create_default_context(cadata=settings.ca)
     return pymysql.connect(
         host=settings.host,

@@ -183,15 +183,15 @@ def parse(text: str, *, now: datetime, region: str) -> Widget:
 
 
 def moment(text: str, now: datetime) -> datetime | None:
-    """Read a time: ISO 8601 (UTC if it does not say), or `-P…` before now; None if it is neither.
+    """Read a time: ISO 8601 in UTC, with Z or without, or `-P…` before now; None if it is neither.
 
     Months and years go by the calendar: a month before 31 March is the last day of February.
     """
     ago = _AGO.fullmatch(text)
     try:
         if not ago:
-            at = datetime.fromisoformat(text)
-            return at if at.tzinfo else at.replace(tzinfo=UTC)
+            at = datetime.fromisoformat(text.removesuffix("Z"))
+            return None if at.tzinfo else at.replace(tzinfo=UTC)
         if not any(ago.groups()):
             return None
         years, months, weeks, days, hours, minutes, seconds = (int(n or 0) for n in ago.groups())
@@ -211,7 +211,7 @@ def _months_before(at: datetime, months: int) -> datetime:
 def _moment(wrong: _Wrong, data: Mapping[str, Any], name: str, default: str, now: datetime) -> int:
     at = moment(wrong.take(data, "", name, default), now)
     if not at:
-        wrong.say(f"/{name}", "Should be an ISO 8601 time or a relative one such as -PT3H")
+        wrong.say(f"/{name}", "Should be an ISO 8601 time in UTC or a relative one such as -PT3H")
         return 0
     return int(at.timestamp())
 
@@ -390,7 +390,7 @@ def _mark(wrong: _Wrong, item: object, path: str, which: str) -> dict[str, Any]:
         return data
     at = moment(value, datetime.now(UTC)) if isinstance(value, str) and value[:1] != "-" else None
     if not at:
-        wrong.say(f"{path}/value", "Should be an absolute ISO 8601 time")
+        wrong.say(f"{path}/value", "Should be an absolute ISO 8601 time in UTC")
         return data
     return {**data, "value": at.timestamp()}
 

@@ -174,6 +174,11 @@ def test_it_makes_every_function(plan: Any) -> None:
         assert names - {"PARAMETER_PATH"} == ENVIRONMENT.get(function, set())
 
 
+def test_a_destroy_leaves_api_gateways_account_without_a_role_that_is_no_more(plan: Any) -> None:
+    accounts = plan.resources("aws_api_gateway_account").values()
+    assert [one["reset_on_delete"] for one in accounts] == [True]
+
+
 def test_timeouts_that_others_derive_from(plan: Any) -> None:
     contracts = plan.json["output_changes"]["functions"]["after"]
     decided = {name: one["timeout"] for name, one in contracts.items() if one.get("timeout")}

@@ -158,8 +158,8 @@ def test_the_widget_of_the_graph_with_a_target():
             ]
         ],
         "period": 300,
-        "start": "2026-11-22T09:00:00+09:00",
-        "end": "2026-11-23T09:00:00+09:00",
+        "start": "2026-11-22T00:00:00Z",
+        "end": "2026-11-23T00:00:00Z",
         "timezone": "+0900",
         "width": 600,
         "height": 400,
