@@ -57,6 +57,7 @@ resource "aws_api_gateway_model" "phonecall" {
     additionalProperties = false
     properties = {
       messageId       = { type = "string" }
+      dedupKey        = { type = "string" }
       variableMessage = { anyOf = [{ type = "string" }, { type = "array", items = { type = "string" } }] }
     }
   })

@@ -3,7 +3,8 @@
 import os
 from urllib.parse import quote, urlencode
 
-# What a webhook's address says after the session's token: which telling it belongs to, or this.
+# What a webhook's address says after the session's token: which telling it belongs to (see `step`),
+# or this.
 STATUS = "status"
 
 
@@ -20,6 +21,17 @@ def of_status(group_id: str, token: str) -> str:
     """Return the address that tells a caller where an escalation stands."""
     path = f"/phonecall/{quote(group_id, safe='')}"
     return f"{os.environ['PUBLIC_BASE_URL']}{path}?{urlencode({'token': token})}"
+
+
+def step(batch: int, telling: int) -> str:
+    """Return how an address says where in a call it belongs: to which telling of which batch."""
+    return f"{batch}-{telling}" if batch else str(telling)
+
+
+def place(step: str) -> tuple[int, int]:
+    """Return the batch and the telling that a step says."""
+    batch, _, telling = step.rpartition("-")
+    return int(batch or 0), int(telling)
 
 
 def split(token: str) -> tuple[str, str]:

@@ -173,8 +173,10 @@ class _Hand:
             self._change(lambda run, now: rotation.ended(run, attempt.number, "stuck", now, status))
 
     def _hang_up(self, attempt: Attempt) -> None:
-        # Who has just picked up hears who was first.
-        self._twilio.withdraw(attempt.sid or "")
+        # Who has just picked up hears who was first; last words have had their time.
+        twilio = self._twilio
+        end = twilio.hang_up if attempt.phase == "leaving" else twilio.withdraw
+        end(attempt.sid or "")
         self._change(lambda run, now: rotation.ended(run, attempt.number, "withdrawn", now))
 
     def _report(self) -> None:
@@ -189,7 +191,7 @@ class _Hand:
                 "nobody acknowledged",
                 extra={
                     "group": session.group_id,
-                    "alert": session.message_id,
+                    "alerts": [session.alerts[alert].message_id for alert in run.waiting],
                     "attempts": len(run.attempts),
                 },
             )

@@ -15,9 +15,10 @@ from common.events import InvalidEvent, parse, require
 from phone_escalation import duties, store, words
 from phone_escalation.escalate import Trouble, escalate
 from phone_escalation.roster import NotFound, RosterError, problems, texts
-from phone_escalation.session import standing
+from phone_escalation.session import identity, standing
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LONGEST_KEY = 255
 
 logs.set_up()
 log = logging.getLogger(__name__)
@@ -25,14 +26,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Alert:
-    """What a caller says: which message, and what stands in its places, in order."""
+    """What a caller says: which message, and what stands in its places, in order.
+
+    Alerts with one `dedupKey` are the same alert; without one, those of one message and variables.
+    """
 
     messageId: str  # noqa: N815 (the API's name)
     variableMessage: list[str] | str = field(default_factory=list)  # noqa: N815
+    dedupKey: str | None = None  # noqa: N815
 
     def __post_init__(self) -> None:
         """Check. Raises InvalidEvent naming the field."""
         require(ID.fullmatch(self.messageId), "messageId", self.messageId, "letters, digits, _ -")
+        key = self.dedupKey
+        require(key is None or 0 < len(key) <= LONGEST_KEY, "dedupKey", key, "1 to 255 characters")
 
     @property
     def variables(self) -> list[str]:
@@ -41,6 +48,11 @@ class Alert:
         several = [given] if isinstance(given, str) else given
         # A text that was cut may end in half a character.
         return [one.encode("utf-8", "replace").decode() for one in several]
+
+    @property
+    def identity(self) -> str:
+        """What tells this alert of a group from another."""
+        return identity(self.messageId, self.variables, self.dedupKey)
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     call = parse(Call, event)
     roster = duties.read(now)
     said = texts(roster, call.messageId, call.variables, duties.local(now))
-    trouble = Trouble(call.groupId, call.messageId, said, os.environ["ENV_TYPE"])
+    trouble = Trouble(call.groupId, call.messageId, call.identity, said, os.environ["ENV_TYPE"])
     return escalate(roster, trouble, now)
 
 
@@ -107,7 +119,8 @@ def _api(request: Request) -> Answer:
     try:
         roster = duties.read(now)
         said = texts(roster, alert.messageId, alert.variables, duties.local(now))
-        told = escalate(roster, Trouble(group_id, alert.messageId, said, env_type), now)
+        trouble = Trouble(group_id, alert.messageId, alert.identity, said, env_type)
+        told = escalate(roster, trouble, now)
     except NotFound as error:
         raise Refusal(404, str(error)) from None
     except RosterError as error:
@@ -133,8 +146,8 @@ def _alert(request: Request) -> Alert:
             raise InvalidEvent("body: takes a JSON object") from None
         require(isinstance(found, dict), "body", found, "a JSON object")
     query: dict[str, Any] = dict(request.query)
-    if "messageId" in query:
-        query["messageId"] = request.only("messageId")
+    for name in {"messageId", "dedupKey"} & query.keys():
+        query[name] = request.only(name)
     parse(Alert, {**query, **found})  # what the query stands before must be right, too
     return parse(Alert, {**found, **query})
 
@@ -157,7 +170,8 @@ def _alarms(records: Sequence[Mapping[str, Any]], now: int) -> dict[str, Any]:
         roster = duties.read(now)
         said = words.of_alarm(alarm)
         message_id = f"alarm {name}"
-        trouble = Trouble(groups[topic], message_id, said, os.environ["ENV_TYPE"])
+        same = identity(message_id, [], None)
+        trouble = Trouble(groups[topic], message_id, same, said, os.environ["ENV_TYPE"])
         told.append({"alarm": name} | escalate(roster, trouble, now))
     failures.raise_for(failed, tried=len(records))
     return {"escalations": told}

@@ -16,6 +16,9 @@ from phone_escalation.rotation import Rotation
 from phone_escalation.session import Session
 from phone_escalation.signature import signed
 
+# A step of a conversation: the telling of the first batch, or with the batch before it.
+STEP = re.compile(r"([0-9]{1,2}-)?[0-2]")
+
 logs.set_up()
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ def _webhook(request: Request) -> Answer:
     number = int(cont) if re.fullmatch(r"[1-9][0-9]{0,3}", cont) else 0
     address = addresses.of(group_id, number, token, step)
     given = request.headers.get("x-twilio-signature", "")
-    known = given and step in ("0", "1", "2", addresses.STATUS)
+    known = given and (step == addresses.STATUS or STEP.fullmatch(step))
     if not known or not signed(given, _tokens(), address, fields):
         raise Refusal(403, "Forbidden")
     said = dict(fields)
@@ -70,7 +73,8 @@ def _webhook(request: Request) -> Answer:
 
     def hear(run: Rotation) -> Rotation:
         nonlocal reply
-        heard = conversation.Heard(number, sid, int(step), said.get("Digits", ""))
+        batch, telling = addresses.place(step)
+        heard = conversation.Heard(number, sid, telling, said.get("Digits", ""), batch)
         run, reply = conversation.reply(run, heard, now)
         return run
 
@@ -104,9 +108,9 @@ def _said(session: Session, number: int, token: str, reply: conversation.Reply) 
     if reply.kind == "nothing":
         return twiml.goodbye()
     if reply.kind != "tell":
-        return twiml.goodbye(words.farewell(session, number, reply.kind))
+        return twiml.goodbye(words.farewell(session, number, reply.kind, reply.batch))
     here, further = (
-        addresses.of(session.group_id, number, token, str(telling))
+        addresses.of(session.group_id, number, token, addresses.step(reply.batch, telling))
         for telling in (reply.telling, reply.telling + 1)
     )
-    return twiml.ask(words.telling(session, number), action=here, silence=further)
+    return twiml.ask(words.telling(session, number, reply.batch), action=here, silence=further)

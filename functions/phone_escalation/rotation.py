@@ -10,14 +10,17 @@ from typing import Literal
 
 Language = Literal["ja", "en"]
 State = Literal["calling", "acknowledged", "exhausted"]
-# due: to be dialled; dialling: somebody has claimed that; ringing, talking: there is a call; over.
-Phase = Literal["due", "dialling", "ringing", "talking", "over"]
+# due: to be dialled; dialling: somebody has claimed that; ringing, talking: there is a call;
+# leaving: how it ended is clear, but the last words are being said; over.
+Phase = Literal["due", "dialling", "ringing", "talking", "leaving", "over"]
 Deed = Literal["dial", "look up", "check", "hang up", "report"]
 
 # A claim to dial is good for so long: more than the dialler's own deadline.
 LEASE = 30
 # How late a call's last status may be, after the ring timeout.
 GRACE = 30
+# The last words take less; until then the phone is not free for another call.
+FAREWELL = 30
 # The longest telling with its wait for a key, and then some.
 TELLING = 180
 # Until another try where Twilio surely did not call.
@@ -51,7 +54,8 @@ class Attempt:
 
     `due_at` is when somebody should look after it, `again` the second try after busy, `outcome`
     how it ended and `detail` Twilio's words on that. `guessed`: a look-up found the `sid`, which
-    may be that of another escalation's call to the same phone.
+    may be that of another escalation's call to the same phone. `told` are the alerts that were
+    told in the call, one batch after another: key 1 acknowledges a batch.
     """
 
     number: int
@@ -65,6 +69,7 @@ class Attempt:
     outcome: str | None = None
     detail: str | None = None
     over_at: int | None = None
+    told: tuple[tuple[str, ...], ...] = ()
 
     def takes(self, sid: str) -> bool:
         """Tell whether a call's word counts: that of a second call of one attempt does not."""
@@ -72,13 +77,31 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """An alert that was acknowledged: by which attempt, and when."""
+
+    alert: str
+    by: int
+    at: int
+
+
+@dataclass(frozen=True)
 class Rotation:
-    """Members in order, `rounds` times, `ring_timeout` seconds each, and how far that has come."""
+    """Members in order, `rounds` times, `ring_timeout` seconds each, and how far that has come.
+
+    `waiting` are the alerts (their ids) that nobody has acknowledged, in order, `taken` the others.
+    `first` is the member who is phoned before the others; the turns are counted from the attempt
+    after `base`, for another alert may set the rotation going anew.
+    """
 
     members: tuple[Member, ...]
     rounds: int
     ring_timeout: int
     attempts: tuple[Attempt, ...]
+    waiting: tuple[str, ...]
+    taken: tuple[Taken, ...] = ()
+    first: int = 0
+    base: int = 0
     state: State = "calling"
     ended_at: int | None = None
     acknowledged_by: int | None = None
@@ -94,6 +117,15 @@ class Rotation:
         """Return whom an attempt phones."""
         return self.members[self.attempts[number - 1].member]
 
+    def taken_by(self, alert: str) -> Taken | None:
+        """Return who acknowledged an alert, and when; None while it waits."""
+        return next((one for one in self.taken if one.alert == alert), None)
+
+    @property
+    def on_the_line(self) -> bool:
+        """Tell whether a phone may be in use, or is about to be."""
+        return any(attempt.phase != "over" for attempt in self.attempts)
+
 
 @dataclass(frozen=True)
 class Action:
@@ -103,10 +135,44 @@ class Action:
     attempt: int = 0
 
 
-def start(members: tuple[Member, ...], rounds: int, ring_timeout: int, now: int) -> Rotation:
-    """Begin: the first member is to be phoned."""
-    first = Attempt(number=1, member=0, began_at=now, due_at=now)
-    return Rotation(members, rounds, ring_timeout, (first,))
+def start(
+    members: tuple[Member, ...], rounds: int, ring_timeout: int, alert: str, now: int
+) -> Rotation:
+    """Begin with an alert (its id): the first member is to be phoned."""
+    attempt = Attempt(number=1, member=0, began_at=now, due_at=now)
+    return Rotation(members, rounds, ring_timeout, (attempt,), waiting=(alert,))
+
+
+def alerted(rotation: Rotation, alert: str, now: int) -> Rotation:
+    """Have one more alert told: in the calls that go on, or anew where that had ended.
+
+    Anew, who acknowledged the others is phoned first.
+    """
+    waiting = tuple(dict.fromkeys((*rotation.waiting, alert)))
+    if rotation.state == "calling":
+        return replace(rotation, waiting=waiting)
+    by = rotation.acknowledged_by
+    anew = replace(
+        rotation,
+        waiting=waiting,
+        state="calling",
+        ended_at=None,
+        acknowledged_by=None,
+        reports=0,
+        counted=False,
+        report_due_at=None,
+        first=rotation.attempts[by - 1].member if by else 0,
+        base=len(rotation.attempts),
+    )
+    return _next(anew, now)
+
+
+def tell(rotation: Rotation, number: int, most: int) -> Rotation:
+    """Take note that an attempt is told what waits, at most so many alerts, as its next batch."""
+    attempt = rotation.attempt(number)
+    if attempt is None or not rotation.waiting:
+        return rotation
+    return _put(rotation, replace(attempt, told=(*attempt.told, rotation.waiting[:most])))
 
 
 def todo(rotation: Rotation, now: int) -> list[Action]:
@@ -124,7 +190,7 @@ def claim(rotation: Rotation, number: int, now: int) -> Rotation:
     attempt = rotation.attempt(number)
     if rotation.state != "calling" or attempt is None:
         return rotation
-    if attempt.phase != "due" or attempt.due_at > now:
+    if attempt.phase != "due" or _dial_at(rotation, attempt) > now:
         return rotation
     return _put(rotation, replace(attempt, phase="dialling", due_at=now + LEASE))
 
@@ -162,6 +228,8 @@ def held_up(rotation: Rotation, number: int, detail: str, now: int) -> Rotation:
     attempt = rotation.attempt(number)
     if attempt is None or attempt.phase == "over" or now - attempt.began_at <= PATIENCE:
         return rotation
+    if attempt.phase == "leaving":
+        return _hung_up(rotation, attempt)
     return _exhaust(_put(rotation, _ended(attempt, "unreachable", now, detail)), now)
 
 
@@ -176,17 +244,30 @@ def queued(rotation: Rotation, number: int, now: int) -> Rotation:
 def answered(rotation: Rotation, number: int, sid: str, now: int) -> Rotation:
     """Give somebody, or something, that took the call time for a key."""
     attempt = rotation.attempt(number)
-    if attempt is None or attempt.phase == "over" or not attempt.takes(sid):
+    if attempt is None or attempt.outcome or not attempt.takes(sid):
         return rotation
     known = replace(attempt, sid=sid, guessed=False)
     talking = replace(known, phase="talking", due_at=now + TELLING)
     return _put(rotation, _withdrawable(rotation, talking, now))
 
 
-def acknowledge(rotation: Rotation, number: int, now: int) -> Rotation:
-    """Key 1: ends it, whoever presses, unless somebody was first. What still rings is to stop."""
+def acknowledge(rotation: Rotation, number: int, batch: int, now: int) -> Rotation:
+    """Key 1: takes the alerts of a batch, whoever presses, unless somebody was first.
+
+    Where none waits any more that ends it: what still rings is to stop.
+    """
     attempt = rotation.attempt(number)
-    if attempt is None or rotation.state == "acknowledged":
+    if attempt is None or batch >= len(attempt.told):
+        return rotation
+    mine = [alert for alert in attempt.told[batch] if alert in rotation.waiting]
+    if not mine:
+        return rotation
+    rotation = replace(
+        rotation,
+        waiting=tuple(alert for alert in rotation.waiting if alert not in mine),
+        taken=(*rotation.taken, *(Taken(alert, number, now) for alert in mine)),
+    )
+    if rotation.waiting:
         return rotation
     won = replace(
         rotation,
@@ -195,11 +276,11 @@ def acknowledge(rotation: Rotation, number: int, now: int) -> Rotation:
         ended_at=now,
         report_due_at=None,
     )
-    won = _put(won, _ended(attempt, "acknowledged", now))
+    won = _put(won, _left(attempt, "acknowledged", now))
     for other in won.attempts:
         if other.phase == "due":
             won = _put(won, _ended(other, "not needed", now))
-        elif other.phase != "over":
+        elif not other.outcome:
             won = _put(won, _withdrawable(won, other, now))
     return won
 
@@ -212,6 +293,14 @@ def ended(
     if attempt is None or attempt.phase == "over":
         return rotation
     return _over(rotation, attempt, outcome, now, detail)
+
+
+def leaves(rotation: Rotation, number: int, outcome: str, now: int) -> Rotation:
+    """End an attempt as `ended` does, while the last words are said on its line."""
+    attempt = rotation.attempt(number)
+    if attempt is None or attempt.outcome:
+        return rotation
+    return _follow(_put(rotation, _left(attempt, outcome, now)), now)
 
 
 def status(rotation: Rotation, number: int, sid: str, said: str, now: int) -> Rotation:
@@ -269,15 +358,29 @@ def _agenda(rotation: Rotation) -> list[tuple[int, Action]]:
         "dialling": "look up",
         "ringing": on_the_line,
         "talking": on_the_line,
+        "leaving": "hang up",
     }
     agenda = [
-        (attempt.due_at, Action(deeds[attempt.phase], attempt.number))
+        (_dial_at(rotation, attempt), Action(deeds[attempt.phase], attempt.number))
         for attempt in rotation.attempts
         if attempt.phase != "over"
     ]
     if rotation.report_due_at is not None:
         agenda.append((rotation.report_due_at, Action("report")))
     return agenda
+
+
+def _dial_at(rotation: Rotation, attempt: Attempt) -> int:
+    """Return when an attempt is due: to be dialled, not before its phone is free."""
+    if attempt.phase != "due":
+        return attempt.due_at
+    number = rotation.member_of(attempt.number).number
+    leaving = (
+        other.due_at
+        for other in rotation.attempts
+        if other.phase == "leaving" and rotation.member_of(other.number).number == number
+    )
+    return max(attempt.due_at, *leaving, 0)
 
 
 def _withdrawable(rotation: Rotation, attempt: Attempt, now: int) -> Attempt:
@@ -305,28 +408,48 @@ def _ended(attempt: Attempt, outcome: str, now: int, detail: str | None = None) 
     return replace(attempt, phase="over", outcome=outcome, detail=detail, over_at=now)
 
 
+def _left(attempt: Attempt, outcome: str, now: int) -> Attempt:
+    after = _ended(attempt, outcome, now)
+    if attempt.phase != "talking":
+        return after
+    return replace(after, phase="leaving", due_at=now + FAREWELL)
+
+
+def _hung_up(rotation: Rotation, attempt: Attempt) -> Rotation:
+    return _put(rotation, replace(attempt, phase="over"))
+
+
 def _over(
     rotation: Rotation, attempt: Attempt, outcome: str, now: int, detail: str | None = None
 ) -> Rotation:
-    after = _put(rotation, _ended(attempt, outcome, now, detail))
-    return _next(after, now) if after.state == "calling" else after
+    if attempt.phase == "leaving":
+        return _hung_up(rotation, attempt)
+    return _follow(_put(rotation, _ended(attempt, outcome, now, detail)), now)
+
+
+def _follow(rotation: Rotation, now: int) -> Rotation:
+    return _next(rotation, now) if rotation.state == "calling" else rotation
 
 
 def _next(rotation: Rotation, now: int) -> Rotation:
     last = rotation.attempts[-1]
-    if last.phase != "over":
+    if not last.outcome:
         return rotation
     number = last.number + 1
-    if last.outcome == "busy" and not last.again:
+    mine = rotation.attempts[rotation.base :]
+    if mine and last.outcome == "busy" and not last.again:
         following = Attempt(number, last.member, began_at=now, due_at=now, again=True)
     else:
-        turn = sum(not attempt.again for attempt in rotation.attempts)
+        turn = sum(not attempt.again for attempt in mine)
         if turn >= rotation.rounds * len(rotation.members):
             return _exhaust(rotation, now)
         # Who was busy may be on the phone about another alert: a new round gives them a minute.
-        busy = any(attempt.outcome == "busy" for attempt in rotation.attempts)
-        pause = PAUSE if busy and turn % len(rotation.members) == 0 else 0
-        following = Attempt(number, turn % len(rotation.members), began_at=now, due_at=now + pause)
+        busy = any(attempt.outcome == "busy" for attempt in mine)
+        place = turn % len(rotation.members)
+        pause = PAUSE if busy and place == 0 else 0
+        others = [member for member in range(len(rotation.members)) if member != rotation.first]
+        member = [rotation.first, *others][place]
+        following = Attempt(number, member, began_at=now, due_at=now + pause)
     return replace(rotation, attempts=(*rotation.attempts, following))
 
 

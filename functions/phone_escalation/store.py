@@ -1,13 +1,14 @@
 """Sessions in DynamoDB: one item an escalation, every change a conditional write.
 
-Beside them lie, under keys of their own, which escalation a group's message belongs to
-(`bundle#…`), how many a group had in an hour (`throttle#…`), whose a call is (`call#…`), and the
-last roster that was read.
+Beside them lie, under keys of their own, which escalation is a group's latest (`group#…`), which
+one an alert belongs to (`alert#…`), how many a group had in an hour (`throttle#…`), whose a call
+is (`call#…`), and the last roster that was read.
 """
 
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from time import sleep
 from typing import Any
@@ -16,8 +17,18 @@ import dacite
 
 from common import aws, dynamodb
 from phone_escalation import rotation as steps
-from phone_escalation.rotation import Rotation, State
-from phone_escalation.session import TOKEN, Session
+from phone_escalation.rotation import Rotation
+from phone_escalation.session import (
+    MOST_ALERTS,
+    TOKEN,
+    Alert,
+    Session,
+    first_to_phone,
+    joins,
+    led_by,
+    takes_more,
+    unused_id,
+)
 
 HOUR = 3600
 # Changes that meet another one are tried so often.
@@ -27,7 +38,7 @@ PAUSE = 0.1
 
 
 class Throttled(Exception):
-    """The group has had its escalations of this hour."""
+    """The group has had its escalations of this hour, or as many alerts as one takes."""
 
 
 class Contended(Exception):
@@ -63,26 +74,39 @@ def change(
     raise Contended(f"session {token[:4]}… changed {TRIES} times meanwhile")
 
 
-def open_or_join(new: Session, most_an_hour: int) -> tuple[Session, bool]:
-    """Join the escalation that the same alert of the group has, or make `new` it.
+def open_or_join(new: Session, most_an_hour: int) -> tuple[Session, str, bool]:
+    """Have the one alert of `new` told: in the escalation of the group that runs, or in `new`.
 
-    Returns the session, and whether it was joined. An alert joins an escalation that is still
-    calling, or one acknowledged less than its `bundle_seconds` ago; where nobody answered, people
-    are phoned anew. Of many at once one opens, the others join. Raises Throttled or Contended.
+    Returns the session that it is in, the alert's id there, and whether the session was there
+    already. The same alert joins what `session.joins` says; another one is told in the calls that
+    go on. Where there are none `new` opens, and where somebody has just acknowledged the group's
+    last alerts they are phoned first. Of many at once one opens. Raises Throttled or Contended.
     """
-    bundle = f"bundle#{new.env_type}#{new.group_id}#{new.message_id}"
+    (alert,) = new.alerts.values()
+    now = new.started_at
+    of_group = f"group#{new.env_type}#{new.group_id}"
+    of_alert = f"alert#{new.env_type}#{new.group_id}#{alert.identity}"
     for _ in _tries():
-        found = get(bundle)
-        earlier = found["session"] if found else None
-        try:
-            joined = _join(earlier, new.started_at) if earlier else None
-        except aws.client("dynamodb").exceptions.TransactionConflictException:
-            continue  # the one that opens it is not done
-        if joined:
-            return joined, True
-        if _open(new, bundle, earlier, most_an_hour):
-            return new, False
-    raise Contended(f"{bundle} changed {TRIES} times meanwhile")
+        latest = _pointed(of_group)
+        current = load(latest, now) if latest else None
+        known = _pointed(of_alert)
+        earlier = load(known, now) if known and known != latest else None
+        same = _same((current, earlier), alert.identity, now)
+        if same:
+            counted = _count(*same)
+            if counted:
+                return counted, same[1], True
+            continue
+        if current and takes_more(current):
+            joined = _add(current, alert, now)
+            if joined:
+                _point(of_alert, joined[0])
+                return *joined, True
+            continue
+        opening = led_by(new, first_to_phone(current, new.rotation, now))
+        if _open(opening, (of_group, of_alert), latest, most_an_hour):
+            return opening, next(iter(opening.alerts)), False
+    raise Contended(f"{of_group} changed {TRIES} times meanwhile")
 
 
 def own(sid: str, session: Session) -> bool:
@@ -134,8 +158,27 @@ def _table() -> str:
 
 
 def _session(item: Mapping[str, Any]) -> Session:
+    item = _of_before(item) if "texts" in item else item
     known = {name: item[name] for name in Session.__dataclass_fields__ if name in item}
     return dacite.from_dict(Session, known, dacite.Config(cast=[tuple]))
+
+
+def _of_before(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read a session as it was written when it had one alert: its calls may still go on."""
+    of, run = item["message_id"], item["rotation"]
+    by = run.get("acknowledged_by")
+    own = {"identity": of, "message_id": of, "texts": item["texts"], "at": item["started_at"]}
+    lists = {
+        "waiting": [] if by else [of],
+        "taken": [{"alert": of, "by": by, "at": run["ended_at"]}] if by else [],
+        "attempts": [{"told": [[of]]} | attempt for attempt in run["attempts"]],
+    }
+    return {
+        **item,
+        "alerts": {of: own},
+        "repeats": {of: item["alerts"] - 1},
+        "rotation": lists | run | {"attempts": lists["attempts"]},
+    }
 
 
 def _item(session: Session, now: int) -> dict[str, Any]:
@@ -149,12 +192,10 @@ def _item(session: Session, now: int) -> dict[str, Any]:
     return item
 
 
-def _replace(session: Session, now: int) -> bool:
-    """Write what a change changes, and nothing that alerts which join do."""
+def _replace(session: Session, now: int, *more: str) -> bool:
+    """Write what a change changes, and `more`; nothing that alerts which come again do."""
     item = _item(session, now)
-    if session.rotation.state == "acknowledged" and session.rotation.ended_at:
-        item["bundle_until"] = session.rotation.ended_at + session.bundle_seconds
-    changing = ("rotation", "state", "version", "sweep", "due_at", "act", "bundle_until")
+    changing = ("rotation", "state", "version", "sweep", "due_at", "act", *more)
     sets = {name: item.get(name) for name in changing}
     written = dynamodb.change(
         _table(),
@@ -166,46 +207,85 @@ def _replace(session: Session, now: int) -> bool:
     return written is not None
 
 
-def _join(token: str, now: int) -> Session | None:
-    calling: State = "calling"
-    acknowledged: State = "acknowledged"
+def _pointed(key: str) -> str | None:
+    found = get(key)
+    return found["session"] if found else None
+
+
+def _point(key: str, session: Session) -> None:
+    # Where it cannot be written just now, an alert that comes again is found as the group's latest.
+    with suppress(aws.client("dynamodb").exceptions.TransactionConflictException):
+        put({"token": key, "session": session.token, "expires_at": session.expires_at})
+
+
+def _same(
+    sessions: tuple[Session | None, ...], identity: str, now: int
+) -> tuple[Session, str] | None:
+    """Find the session, and the alert's id in it, that the same alert joins."""
+    for session in filter(None, sessions):
+        alert = joins(session, identity, now)
+        if alert:
+            return session, alert
+    return None
+
+
+def _count(session: Session, alert: str) -> Session | None:
+    """Count an alert that came again; None where the session's state has changed since."""
     client = aws.client("dynamodb")
     try:
         answer = client.update_item(
             TableName=_table(),
-            Key=dynamodb.values({"token": token}),
-            UpdateExpression="ADD alerts :one",
-            ConditionExpression=(
-                "expires_at > :now AND (#state = :calling"
-                " OR (#state = :acknowledged AND bundle_until > :now))"
-            ),
-            ExpressionAttributeNames={"#state": "state"},
+            Key=dynamodb.values({"token": session.token}),
+            UpdateExpression="SET repeats.#alert = if_not_exists(repeats.#alert, :none) + :one",
+            ConditionExpression="#state = :was",
+            ExpressionAttributeNames={"#state": "state", "#alert": alert},
             ExpressionAttributeValues=dynamodb.values(
-                {":one": 1, ":now": now, ":calling": calling, ":acknowledged": acknowledged}
+                {":one": 1, ":none": 0, ":was": session.rotation.state}
             ),
             ReturnValues="ALL_NEW",
         )
-    except client.exceptions.ConditionalCheckFailedException:
+    except (
+        client.exceptions.ConditionalCheckFailedException,
+        client.exceptions.TransactionConflictException,  # the one that opens it is not done
+    ):
         return None
     return _session(dynamodb.plain(answer["Attributes"]))
 
 
-def _open(new: Session, bundle: str, replaced: str | None, most_an_hour: int) -> bool:
-    """Write session, bundle and count, all or none; False where another was quicker."""
+def _add(session: Session, alert: Alert, now: int) -> tuple[Session, str] | None:
+    """Add an alert to those of a session; None where that was changed meanwhile."""
+    if len(session.alerts) >= MOST_ALERTS:
+        raise Throttled(f"{session.group_id}: is being phoned about {MOST_ALERTS} alerts already")
+    key = unused_id(session, alert.identity)
+    after = replace(
+        session,
+        alerts={key: alert} | session.alerts,
+        rotation=steps.alerted(session.rotation, key, now),
+        version=session.version + 1,
+    )
+    return (after, key) if _replace(after, now, "alerts") else None
+
+
+def _open(new: Session, pointers: tuple[str, str], replaced: str | None, most_an_hour: int) -> bool:
+    """Write session, pointers and count, all or none; False where another was quicker."""
+    of_group, of_alert = pointers
     client = aws.client("dynamodb")
     hour = new.started_at // HOUR
     throttle = f"throttle#{new.env_type}#{new.group_id}#{hour}"
-    kept = {"expires_at": new.expires_at}
-    of_bundle: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(#token)"}
-    names = {"ExpressionAttributeNames": {"#token": "token"}}
-    if replaced:
-        of_bundle = {
-            "ConditionExpression": "#session = :replaced",
-            "ExpressionAttributeNames": {"#session": "session"},
-            "ExpressionAttributeValues": dynamodb.values({":replaced": replaced}),
-        }
-    else:
-        of_bundle |= names
+    new_only = {
+        "ConditionExpression": "attribute_not_exists(#token)",
+        "ExpressionAttributeNames": {"#token": "token"},
+    }
+    latest = {
+        "ConditionExpression": "#session = :replaced",
+        "ExpressionAttributeNames": {"#session": "session"},
+        "ExpressionAttributeValues": dynamodb.values({":replaced": replaced}),
+    }
+
+    def pointer(key: str) -> dict[str, Any]:
+        item = {"token": key, "session": new.token, "expires_at": new.expires_at}
+        return {"TableName": _table(), "Item": dynamodb.values(item)}
+
     try:
         client.transact_write_items(
             TransactItems=[
@@ -213,17 +293,11 @@ def _open(new: Session, bundle: str, replaced: str | None, most_an_hour: int) ->
                     "Put": {
                         "TableName": _table(),
                         "Item": dynamodb.values(_item(new, new.started_at)),
-                        "ConditionExpression": "attribute_not_exists(#token)",
-                        **names,
+                        **new_only,
                     }
                 },
-                {
-                    "Put": {
-                        "TableName": _table(),
-                        "Item": dynamodb.values({"token": bundle, "session": new.token, **kept}),
-                        **of_bundle,
-                    }
-                },
+                {"Put": pointer(of_group) | (latest if replaced else new_only)},
+                {"Put": pointer(of_alert)},
                 {
                     "Update": {
                         "TableName": _table(),
@@ -241,7 +315,7 @@ def _open(new: Session, bundle: str, replaced: str | None, most_an_hour: int) ->
         )
     except client.exceptions.TransactionCanceledException as error:
         codes = [reason.get("Code") for reason in error.response["CancellationReasons"]]
-        if codes[2] == "ConditionalCheckFailed" and codes[1] != "ConditionalCheckFailed":
+        if codes[3] == "ConditionalCheckFailed" and codes[1] != "ConditionalCheckFailed":
             raise Throttled(
                 f"{new.group_id}: got more than its {most_an_hour} escalations of this hour"
             ) from None

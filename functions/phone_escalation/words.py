@@ -1,11 +1,12 @@
 """What is said on the phone, and written to Slack, in Japanese or English."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
 from common.mrkdwn import escaped
+from phone_escalation.conversation import is_taken_by
 from phone_escalation.rotation import Language
 from phone_escalation.session import Session
 from phone_escalation.twiml import Said
@@ -22,10 +23,14 @@ class Words:
 
     opening: str
     several: str
+    others: str
+    meanwhile: str
+    further: str
     attempt: str
     keys: str
     thanks: str
     late: str
+    taken: str
     passed_on: str
     nobody_left: str
     exhausted: str
@@ -35,21 +40,28 @@ WORDS: dict[Language, Words] = {
     "ja": Words(
         opening="見守りからの緊急連絡です。{group}、{place}。",
         several="同じアラートが{alerts}件あります。",
+        others="ほかに{count}件あります。",
+        meanwhile="ほかに{count}件のアラートがあります。",
+        further="このあと、さらに{count}件あります。",
         attempt="これは{attempt}回目の発信です。",
         keys="対応する場合は1、次の担当者に回す場合は2、もう一度聞く場合は3を押してください。",
         thanks="ありがとうございます。{name}さんの対応として記録しました。",
         late="すでに{name}さんが対応しています。失礼します。",
+        taken="すでに{name}さんが対応しています。",
         passed_on="次の担当者に連絡します。失礼します。",
         nobody_left="連絡できる担当者はほかにいません。",
         exhausted=(
             ":rotating_light: *誰も対応していません* ({group}, {place})\n"
-            "{text}\n{since} から {attempts} 回電話しましたが、引き受けた人がいません。"
+            "{texts}\n{since} から {attempts} 回電話しましたが、引き受けた人がいません。"
             "すぐに対応してください。"
         ),
     ),
     "en": Words(
         opening="This is an urgent call from Mimamori. {group}, {place}.",
         several="There are {alerts} alerts like this.",
+        others="{count} more:",
+        meanwhile="{count} more came in.",
+        further="After these there are {count} more.",
         attempt="This is call number {attempt}.",
         keys=(
             "To take it, press 1. To pass it on to the next person, press 2. "
@@ -57,11 +69,12 @@ WORDS: dict[Language, Words] = {
         ),
         thanks="Thank you. It is recorded as taken by {name}.",
         late="{name} has already taken it. Goodbye.",
+        taken="{name} has already taken it.",
         passed_on="The next person will be called. Goodbye.",
         nobody_left="There is nobody else to call.",
         exhausted=(
             ":rotating_light: *Nobody has acknowledged* ({group}, {place})\n"
-            "{text}\n{attempts} phone calls since {since} came to nothing. Please act at once."
+            "{texts}\n{attempts} phone calls since {since} came to nothing. Please act at once."
         ),
     ),
 }
@@ -72,47 +85,92 @@ def cut(text: str, most: int = MOST) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def telling(session: Session, number: int) -> list[Said]:
-    """Return what an attempt's member is told: what happened, where, how often, and the keys."""
-    language = session.rotation.member_of(number).language
+def telling(session: Session, number: int, batch: int = 0) -> list[Said]:
+    """Return what an attempt's member is told: what happened, where, how often, and the keys.
+
+    Each alert of the batch in a text of its own.
+    """
+    run = session.rotation
+    language = run.member_of(number).language
     own = WORDS[language]
-    spoken = language if language in session.texts else next(iter(session.texts))
-    further = [own.attempt.format(attempt=number), own.keys]
-    if session.alerts > 1:
-        further.insert(0, own.several.format(alerts=session.alerts))
-    opening = own.opening.format(group=session.group_name, place=session.place)
-    return [
-        (VOICES[language], opening),
-        (VOICES[spoken], session.texts[spoken]),
-        (VOICES[language], " ".join(further)),
-    ]
+    told = run.attempts[number - 1].told
+    alerts = told[batch]
+    if batch:
+        mine = is_taken_by(run, told[batch - 1], number)
+        before = own.thanks if mine else own.taken
+        name = run.member_of(number).name if mine else _taker(session, number, batch - 1)
+        sentences = [before.format(name=name), own.meanwhile.format(count=len(alerts))]
+    else:
+        sentences = [own.opening.format(group=session.group_name, place=session.place)]
+    said: list[Said] = []
+    texts = [spoken(session.alerts[alert].texts, language) for alert in alerts]
+    for place, (alert, (voice, text)) in enumerate(zip(alerts, _fitting(texts), strict=True)):
+        if place == 1 and not batch:
+            sentences.append(own.others.format(count=len(alerts) - 1))
+        if sentences:
+            said.append((VOICES[language], " ".join(sentences)))
+        said.append((VOICES[voice], text))
+        times = session.times(alert)
+        sentences = [own.several.format(alerts=times)] if times > 1 else []
+    left = sum(alert not in alerts for alert in run.waiting)
+    if left:
+        sentences.append(own.further.format(count=left))
+    if not batch:
+        sentences.append(own.attempt.format(attempt=number))
+    return [*said, (VOICES[language], " ".join([*sentences, own.keys]))]
 
 
-def farewell(session: Session, number: int, kind: str) -> list[Said]:
+def farewell(session: Session, number: int, kind: str, batch: int = 0) -> list[Said]:
     """Return the last words to an attempt's member, by the kind of a conversation's reply."""
     run = session.rotation
     language = run.member_of(number).language
-    by = run.member_of(run.acknowledged_by).name if run.acknowledged_by else ""
     sentences = {
         "thanks": WORDS[language].thanks,
         "late": WORDS[language].late,
         "passed on": WORDS[language].passed_on,
         "nobody left": WORDS[language].nobody_left,
     }
-    return [(VOICES[language], sentences[kind].format(name=by))]
+    name = run.member_of(number).name if kind == "thanks" else _taker(session, number, batch)
+    return [(VOICES[language], sentences[kind].format(name=name))]
 
 
 def exhausted(session: Session, zone: tzinfo) -> str:
     """Return what is posted when nobody acknowledged, in the language of the first on duty."""
     language = session.rotation.members[0].language
-    spoken = language if language in session.texts else next(iter(session.texts))
+    texts = [spoken(session.alerts[alert].texts, language)[1] for alert in session.rotation.waiting]
     return WORDS[language].exhausted.format(
         group=escaped(session.group_name),
         place=escaped(session.place),
-        text=escaped(session.texts[spoken]),
+        texts="\n".join(map(escaped, texts)),
         since=datetime.fromtimestamp(session.started_at, zone).strftime("%H:%M"),
         attempts=len(session.rotation.attempts),
     )
+
+
+def spoken(texts: Mapping[Language, str], language: Language) -> tuple[Language, str]:
+    """Return the text in a language, or else in its own."""
+    found = language if language in texts else next(iter(texts))
+    return found, texts[found]
+
+
+def _taker(session: Session, number: int, batch: int) -> str:
+    """Return the name of who took what an attempt was told, or the last of all."""
+    run = session.rotation
+    told = run.attempts[number - 1].told
+    taken = [run.taken_by(alert) for alert in (told[batch] if told else ())]
+    by = next((one.by for one in taken if one), run.acknowledged_by)
+    return run.member_of(by).name if by else ""
+
+
+def _fitting(texts: Sequence[tuple[Language, str]]) -> list[tuple[Language, str]]:
+    """Cut the longest of the texts, where together they are longer than MOST."""
+    left = MOST
+    shares: dict[int, str] = {}
+    for place in sorted(range(len(texts)), key=lambda place: len(texts[place][1])):
+        share = left // (len(texts) - len(shares))
+        shares[place] = cut(texts[place][1], share)
+        left -= len(shares[place])
+    return [(language, shares[place]) for place, (language, _) in enumerate(texts)]
 
 
 def of_alarm(alarm: Mapping[str, Any]) -> dict[Language, str]:

@@ -84,6 +84,10 @@ class Phones:
         until(over)
         return found
 
+    def over(self, told):
+        """Wait until nobody is on the line any more, and nothing is to be done."""
+        until(lambda: "sweep" not in self.item(told))
+
     def does(self, number, *steps):
         """Say what a phone does in its next calls."""
         script = {"number": number, "do": [*steps]}
@@ -265,7 +269,7 @@ def test_busy_is_the_same_once_more_then_the_next_and_at_the_end_exhausted(phone
     assert {"Name": "Group", "Value": group} in [d for m in metric for d in m["Dimensions"]]
 
 
-def test_the_same_alert_joins_and_another_does_not(phones):
+def test_the_same_alert_joins(phones):
     group = phones.group()
     before = phones.laptop.newest()
     first = phones.call(group)
@@ -281,6 +285,41 @@ def test_the_same_alert_joins_and_another_does_not(phones):
     late = phones.call(group)
     assert (late["joined"], late["state"]) == (True, "acknowledged")
     assert phones.begun(before) == [AOI]
+
+
+def test_another_alert_is_told_in_the_same_call_and_what_comes_later_rings_who_took_it(phones):
+    def host(name):
+        return phones.call(group, messageId="host_down", variableMessage=name)
+
+    group = phones.group(FIRST, SECOND)
+    before = phones.laptop.newest()
+    phones.does(AOI, NOBODY)
+    first, second = host("web-1"), host("web-2")
+    assert (first["token"], second["alerts"]) == (second["token"], 2)
+    phones.rings(REN)
+    phones.act(REN, "answer")
+    until(lambda: phones.phone(REN)["call"]["gathering"])
+    # While Ren listens another one comes: key 1 takes what was told, and that one is told next.
+    third = host("web-3")
+    assert third["token"] == first["token"]
+    until(lambda: len((phones.phone(REN)["call"] or {}).get("said", [])) >= 5)
+    said = phones.phone(REN)["call"]["said"]
+    assert [said[1], said[3]] == ["web-1が応答していません。", "web-2が応答していません。"]
+    assert not any("web-3" in text for text in said)
+    phones.act(REN, "press", digits="1")
+    until(lambda: any("web-3" in text for text in phones.phone(REN)["call"]["said"]))
+    until(lambda: phones.phone(REN)["call"]["gathering"])
+    states = {one["text"][:5]: one["state"] for one in phones.standing(first)["each_alert"]}
+    assert states == {"web-1": "acknowledged", "web-2": "acknowledged", "web-3": "calling"}
+    phones.act(REN, "press", digits="1")
+    standing = phones.ended(first)
+    assert {one["acknowledged_by"] for one in standing["each_alert"]} == {"鈴木 蓮"}
+    phones.over(first)
+    # The same alerts ring nobody; another one rings who took these, before anybody else.
+    assert host("web-2")["joined"]
+    phones.does(REN, {"answer": ["1"]})
+    assert phones.ended(host("web-4"))["acknowledged_by"] == "鈴木 蓮"
+    assert phones.begun(before) == [AOI, REN, REN]
 
 
 def test_the_same_alert_after_exhaustion_rings_anew(phones):
@@ -322,7 +361,9 @@ def test_who_presses_late_hears_who_was_first_and_a_webhook_twice_changes_nothin
     rens = phones.phone(REN)["call"]["sid"]
     calls = [one["name"] for one in phones.standing(told)["attempts"]]
     assert calls == ["佐藤 葵", "鈴木 蓮"]
-    pressed = {"CallSid": sid, "CallStatus": "in-progress", "Digits": "1"}
+    beginning = {"CallSid": sid, "CallStatus": "in-progress"}
+    assert "Gather" in phones.webhook(told, group, 1, "0", **beginning).text
+    pressed = beginning | {"Digits": "1"}
     first, second = (phones.webhook(told, group, 1, "0", **pressed).text for _ in range(2))
     assert "ありがとうございます。佐藤 葵さん" in first
     assert first == second
@@ -539,7 +580,9 @@ def test_what_is_refused_says_why(phones):
         ("twilio_message", {"message_id": "twice", "text": "b", "valid_from": "2026-02-01"}),
     )
     phones.does(AOI, {"answer": ["1"]})
-    phones.ended(phones.call(group))
+    told = phones.call(group)
+    phones.ended(told)
+    phones.over(told)
     disk, host = {"messageId": "disk_full"}, {"messageId": "host_down", "variableMessage": "x"}
     cases = [
         (400, "messageId: missing", {"variableMessage": ["x"]}, group),

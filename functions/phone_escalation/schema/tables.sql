@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS monitor_group (
   name VARCHAR(100) NOT NULL COMMENT 'as it is spoken',
   rounds TINYINT UNSIGNED NOT NULL DEFAULT 2 COMMENT 'how often everybody is tried',
   ring_timeout SMALLINT UNSIGNED NOT NULL DEFAULT 20 COMMENT 'seconds; under 20 stays clear of voicemail',
-  bundle_minutes SMALLINT UNSIGNED NOT NULL DEFAULT 5 COMMENT 'the same alert rings nobody anew for so long',
+  bundle_minutes SMALLINT UNSIGNED NOT NULL DEFAULT 5 COMMENT 'so long the same alert rings nobody anew, and another one goes first to who acknowledged',
   escalations_per_hour SMALLINT UNSIGNED NOT NULL DEFAULT 20,
   slack_channel VARCHAR(20) NULL COMMENT 'a channel id, told when nobody acknowledged',
   valid_from DATETIME NOT NULL,

@@ -6,12 +6,13 @@ from datetime import datetime
 from phone_escalation import rotation
 from phone_escalation.roster import EnvInfo, Group, GroupMember, Message, Roster
 from phone_escalation.rotation import Member
-from phone_escalation.session import LIFE, Session
+from phone_escalation.session import LIFE, Alert, Session
 
 NOW = 1_795_400_000
 TOKEN = "token-of-a-session-in-the-tests1"
 BASE = "http://127.0.0.1:4600/restapis/api/v1/_user_request_"
 CALLER = "+815000000000"
+DISK = "disk"  # the id of an alert
 MEMBERS = (
     Member("佐藤 葵", "+819000000001", "ja"),
     Member("鈴木 蓮", "+819000000002", "ja"),
@@ -21,7 +22,20 @@ ALWAYS = {"valid_from": datetime.fromisoformat("2026-01-01"), "valid_to": None}
 
 
 def started(members=MEMBERS, rounds=2, ring_timeout=20):
-    return rotation.start(members, rounds, ring_timeout, NOW)
+    return rotation.start(members, rounds, ring_timeout, DISK, NOW)
+
+
+def acknowledge(run, number, now):
+    """Tell an attempt what waits, unless that is done, and have key 1 pressed."""
+    attempt = run.attempt(number)
+    heard = run if attempt and attempt.told else rotation.tell(run, number, 5)
+    after = rotation.acknowledge(heard, number, 0, now)
+    return run if after is heard else after
+
+
+def an_alert(identity=DISK, message_id="disk_full", at=NOW, **texts):
+    texts = texts or {"ja": "ディスクが一杯です。", "en": "The disk is full."}
+    return Alert(identity, message_id, texts, at)
 
 
 def a_session(**fields):
@@ -29,9 +43,7 @@ def a_session(**fields):
         token=TOKEN,
         group_id="database",
         group_name="データベース",
-        message_id="disk_full",
         env_type="production",
-        texts={"ja": "ディスクが一杯です。", "en": "The disk is full."},
         place="本番環境",
         caller=CALLER,
         slack_channel=None,
@@ -39,6 +51,7 @@ def a_session(**fields):
         started_at=NOW,
         expires_at=NOW + LIFE,
         rotation=started(),
+        alerts={DISK: an_alert()},
     )
     return replace(plain, **fields)
 

@@ -9,7 +9,7 @@ A, B = "CA1", "CA2"
 
 def ringing(members=MEMBERS):
     run = steps.claim(started(members, rounds=1), 1, NOW)
-    return steps.dialled(run, 1, A, NOW)
+    return steps.tell(steps.dialled(run, 1, A, NOW), 1, 5)
 
 
 def said(run, number, sid, telling, digits):
@@ -42,7 +42,7 @@ def test_the_keys(telling, digits, answer, outcome):
     attempt = after.attempts[0]
     assert attempt.outcome == outcome
     assert attempt.sid == A
-    assert attempt.phase == ("talking" if outcome is None else "over")
+    assert attempt.phase == ("talking" if outcome is None else "leaving")
     assert len(after.attempts) == (2 if outcome in ("no key", "passed on") else 1)
     # What is told again changes nothing more, and is answered the same.
     assert said(after, 1, A, telling, digits) == (after, answer)

@@ -11,7 +11,15 @@ from common.slack import SlackError
 from phone_escalation import dialler, rotation, store
 from phone_escalation.rotation import GRACE, LEASE, PATIENCE, PAUSE, TELLING
 from phone_escalation.twilio import NotHeard, TwilioError
-from tests.unit.phone_escalation.samples import BASE, CALLER, MEMBERS, NOW, TOKEN, a_session
+from tests.unit.phone_escalation.samples import (
+    BASE,
+    CALLER,
+    MEMBERS,
+    NOW,
+    TOKEN,
+    a_session,
+    acknowledge,
+)
 
 A = f"CA{1:032}"
 SLACK = "https://slack.com/api/chat.postMessage"
@@ -30,7 +38,8 @@ def begin(save):
         session = a_session(**fields)
         run = session.rotation
         for name, *arguments in steps:
-            run = getattr(rotation, name)(run, *arguments, NOW)
+            step = acknowledge if name == "acknowledge" else getattr(rotation, name)
+            run = step(run, *arguments, NOW)
         return save(replace(session, rotation=run))
 
     return begin
@@ -291,7 +300,7 @@ def test_what_rings_after_an_acknowledgement_is_hung_up(begin, look, twilio, clo
 def test_an_acknowledgement_while_somebody_is_dialled(begin, look, twilio, clock):
     twilio.make(MEMBERS[0].number, CALLER, "completed")
     begin(*RINGING, ("status", 1, A, "completed"))
-    twilio.troubles = [lambda: change(rotation.acknowledge, 1)]
+    twilio.troubles = [lambda: change(acknowledge, 1)]
     assert look() == ["dial 2"]
     assert store.get(TOKEN)["act"] == "now"
     assert look() == ["hang up 2"]
@@ -304,7 +313,7 @@ def test_after_an_acknowledgement_nobody_is_dialled(begin, look, twilio, clock, 
 
     def meanwhile(*given):
         found = todo(*given)
-        change(rotation.acknowledge, 1)
+        change(acknowledge, 1)
         return found
 
     monkeypatch.setattr(rotation, "todo", meanwhile)

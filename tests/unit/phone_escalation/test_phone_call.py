@@ -11,7 +11,7 @@ import pytest
 from common import mysql
 from common.events import InvalidEvent
 from common.failures import RunFailed
-from phone_escalation import duties, rotation, store
+from phone_escalation import duties, store
 from phone_escalation.phone_call import handler
 from phone_escalation.roster import NotFound, RosterError
 from tests.unit.phone_escalation.samples import (
@@ -21,6 +21,7 @@ from tests.unit.phone_escalation.samples import (
     a_member,
     a_message,
     a_roster,
+    acknowledge,
     an_info,
 )
 
@@ -77,6 +78,11 @@ def call(database, context):
     return call
 
 
+def over(token, at=NOW):
+    """Somebody takes what waits; nobody is on the line."""
+    store.change(token, at, lambda run: acknowledge(run, 1, at))
+
+
 ALERT = {"messageId": "disk_full", "variableMessage": ["db-1", "95"]}
 QUERY = {"messageId": ["disk_full"], "variableMessage": ["db-1", "95"]}
 
@@ -98,7 +104,7 @@ def test_an_escalation_is_opened(call, query, body):
     url = f"{BASE}/phonecall/database?token={told['token']}"
     assert told["status_url"] == headers["Location"] == url
     session = store.load(told["token"], NOW)
-    assert session.texts["ja"] == "db-1のディスク使用率が95パーセントです。"
+    assert session.alerts[told["alert"]].texts["ja"] == "db-1のディスク使用率が95パーセントです。"
     assert (session.place, session.slack_channel) == ("本番環境", "C0123456789")
     assert store.get(told["token"])["act"] == "now"
 
@@ -107,6 +113,39 @@ def test_a_repeat_joins(call):
     _, first, _ = call(QUERY)
     status, told, _ = call(QUERY)
     assert (status, told) == (202, first | {"joined": True, "alerts": 2})
+
+
+def test_another_host_is_another_alert_and_is_told_too(call):
+    _, first, _ = call(QUERY)
+    other = {"messageId": "disk_full", "variableMessage": ["db-2", "95"]}
+    status, told, _ = call(None, other)
+    assert (status, told["token"], told["alerts"]) == (202, first["token"], 2)
+    assert told["alert"] != first["alert"]
+    _, stands, _ = call({"token": [first["token"]]}, method="GET")
+    assert {one["text"][:4]: one["state"] for one in stands["each_alert"]} == {
+        "db-1": "calling",
+        "db-2": "calling",
+    }
+    # Acknowledged, either is joined; a third one rings who acknowledged.
+    over(first["token"])
+    assert call(None, other)[1] == told | {"state": "acknowledged", "alerts": 3}
+    _, third, _ = call(None, other | {"variableMessage": ["db-3", "95"]})
+    assert (third["joined"], third["state"], third["alerts"]) == (False, "calling", 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "other", "same"),
+    [("k", "k", True), ("k", "l", False), ("k", None, False), (None, None, False)],
+)
+def test_a_callers_own_key_says_which_alerts_are_the_same(call, key, other, same):
+    def alert(key, value):
+        values = {"messageId": "disk_full", "variableMessage": ["db-1", value]}
+        return values if key is None else values | {"dedupKey": key}
+
+    first, second = (call(None, alert(*one))[1] for one in ((key, "95"), (other, "97")))
+    assert (first["alert"] == second["alert"]) is same
+    if key:
+        assert call(QUERY | {"dedupKey": [key]})[1]["alert"] == first["alert"]
 
 
 def test_one_variable_as_text(call, database):
@@ -136,6 +175,10 @@ def test_a_rehearsal_dials_no_persons_number(call):
         (None, {"messageId": 5}, "messageId: got 5, takes text"),
         (None, {"messageId": "x", "variableMessage": [1]}, "variableMessage"),
         (None, {"messageId": "x", "variableMessage": None}, "variableMessage: got None"),
+        (None, ALERT | {"dedupKey": ""}, "dedupKey: got '', takes 1 to 255"),
+        (None, ALERT | {"dedupKey": "x" * 256}, "dedupKey: got 'xxx"),
+        (None, ALERT | {"dedupKey": 5}, "dedupKey: got 5, takes text"),
+        (QUERY | {"dedupKey": ["a", "b"]}, None, "dedupKey: got 2 of them, takes one"),
         (None, "{", "body: takes a JSON object"),
         (None, [], "body: got [], takes a JSON object"),
         (None, '"x"', "body: got 'x', takes a JSON object"),
@@ -205,7 +248,8 @@ def test_a_group_that_has_had_its_escalations(call, database, clock):
     messages = [a_message(n, message_id=f"m{n}", text="x") for n in (1, 2)]
     group = a_group(escalations_per_hour=1)
     database.roster = replace(ROSTER, monitor_group=[group], twilio_message=messages)
-    assert call({"messageId": ["m1"]})[0] == 202
+    _, first, _ = call({"messageId": ["m1"]})
+    over(first["token"], clock.now)
     status, told, headers = call({"messageId": ["m2"]})
     assert (status, int(headers["Retry-After"])) == (429, 3600 - clock.now % 3600)
     assert "1 escalations of this hour" in told["message"]
@@ -276,7 +320,7 @@ def test_where_it_stands(call):
     token = told["token"]
     status, stands, _ = call({"token": [token]}, method="GET")
     assert (status, stands["state"], stands["attempts"][0]["state"]) == (200, "calling", "due")
-    store.change(token, NOW, lambda run: rotation.acknowledge(run, 1, NOW))
+    over(token)
     _, stands, _ = call({"token": [token]}, method="GET")
     assert (stands["state"], stands["acknowledged_by"]) == ("acknowledged", "佐藤 葵")
 
@@ -322,8 +366,9 @@ def test_an_alarm_opens_and_its_repeat_joins(database, context):
     (told,) = handler(notice(ALARM), context)["escalations"]
     assert (told["alarm"], told["joined"]) == ("db-cpu #1", False)
     session = store.load(told["token"], NOW)
-    assert (session.group_id, session.message_id) == ("database", "alarm db-cpu #1")
-    assert session.texts["ja"] == "アラーム db-cpu #1. Instance db-1. too busy."
+    (alert,) = session.alerts.values()
+    assert (session.group_id, alert.message_id) == ("database", "alarm db-cpu #1")
+    assert alert.texts["ja"] == "アラーム db-cpu #1. Instance db-1. too busy."
     assert handler(notice(ALARM), context)["escalations"][0]["joined"] is True
 
 

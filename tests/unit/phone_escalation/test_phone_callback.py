@@ -9,7 +9,7 @@ from common.failures import RunFailed
 from common.parameters import PLACEHOLDER
 from phone_escalation import rotation, store
 from phone_escalation.phone_callback import handler
-from tests.unit.phone_escalation.samples import BASE, MEMBERS, NOW, TOKEN, a_session
+from tests.unit.phone_escalation.samples import BASE, MEMBERS, NOW, TOKEN, a_session, an_alert
 
 A, B = "CA1", "CA2"
 
@@ -32,7 +32,8 @@ def event(step="0", *, cont="1", group="database", token=TOKEN, secret="first", 
 @pytest.fixture
 def ringing(save, secrets):
     run = rotation.claim(a_session().rotation, 1, NOW)
-    return save(a_session(rotation=rotation.dialled(run, 1, A, NOW)))
+    run = rotation.tell(rotation.dialled(run, 1, A, NOW), 1, 5)
+    return save(a_session(rotation=run))
 
 
 @pytest.fixture
@@ -101,11 +102,40 @@ def test_an_acknowledgement_and_who_comes_late(hear):
     hear("status", CallStatus="no-answer")
     store.change(TOKEN, NOW, lambda run: rotation.claim(run, 2, NOW))
     hear("status", cont="2", CallSid=B, CallStatus="in-progress")
+    hear("0", cont="2", CallSid=B)
     assert "ありがとうございます" in says(hear("0", cont="2", CallSid=B, Digits="1")[1])
     assert (run().state, run().acknowledged_by) == ("acknowledged", 2)
     late = hear("0", Digits="1")[1]
     assert "すでに鈴木 蓮さんが" in says(late)
     assert run().acknowledged_by == 2
+
+
+def test_what_came_meanwhile_is_told_in_the_same_call(hear):
+    second = a_session(token="token-of-another-session", alerts={"b": an_alert("b", ja="二つ目。")})
+    store.put({"token": "group#production#database", "session": TOKEN, "expires_at": NOW + 9})
+    assert store.open_or_join(second, 20)[1:] == ("b", True)
+    status, response = hear("0", Digits="1")
+    assert (status, tags(response)) == (200, ["Gather", "Redirect"])
+    assert "佐藤 葵さんの対応として記録しました。 ほかに1件のアラート" in says(response)
+    assert "二つ目。" in says(response)
+    assert "一杯" not in says(response)
+    address = f"{BASE}/phonecall/database/1?token={TOKEN}"
+    assert response[0].get("action") == f"{address}.1-0"
+    assert response[1].text == f"{address}.1-1"
+    assert run().state == "calling"
+    # The key once more, as Twilio may repeat it, takes nothing that was not told then.
+    assert ET.tostring(hear("0", Digits="1")[1]) == ET.tostring(response)
+    assert run().waiting == ("b",)
+    assert "ありがとうございます" in says(hear("1-0", Digits="1")[1])
+    assert (run().state, len(run().taken)) == ("acknowledged", 2)
+
+
+@pytest.mark.parametrize("step", ["1-0", "1-1", "7-2"])
+def test_a_key_from_what_was_not_told_changes_nothing(hear, step):
+    before = run()
+    status, response = hear(step, Digits="1")
+    assert (status, tags(response)) == (200, ["Hangup"])
+    assert run().state == before.state == "calling"
 
 
 def test_another_call_of_the_attempt_is_hung_up(hear):
@@ -182,7 +212,7 @@ def test_forged_or_of_something_else(hear, step, fields):
     assert store.get(TOKEN) == before
 
 
-@pytest.mark.parametrize("step", ["3", "", "x", "0.0", "-1"])
+@pytest.mark.parametrize("step", ["3", "", "x", "0.0", "-1", "1-3", "1-", "100-0"])
 def test_steps_that_are_none(hear, step):
     assert hear(step, Digits="1")[0] == 403
     assert run().state == "calling"
@@ -243,9 +273,9 @@ def records(*tokens):
 
 def test_the_stream_starts_the_dialling_once(save, secrets, twilio, context):
     save(a_session())
-    bundle = "bundle#production#database#disk_full"
+    bundle = "group#production#database"
     assert handler(records(TOKEN, TOKEN, bundle), context) == {
-        "done": {"bund…": [], f"{TOKEN[:4]}…": ["dial 1"]}
+        "done": {"grou…": [], f"{TOKEN[:4]}…": ["dial 1"]}
     }
     assert handler(records(TOKEN), context) == {"done": {f"{TOKEN[:4]}…": []}}
     assert [call["to"] for call in twilio.calls.values()] == [MEMBERS[0].number]

@@ -6,7 +6,7 @@ import pytest
 from phone_escalation import rotation as steps
 from phone_escalation.conversation import Heard, Reply, reply
 from phone_escalation.rotation import GRACE, LEASE, PATIENCE, PAUSE, REPORTS, TELLING, Action
-from tests.unit.phone_escalation.samples import MEMBERS, NOW, started
+from tests.unit.phone_escalation.samples import MEMBERS, NOW, acknowledge, started
 
 A, B = "CA1", "CA2"
 RINGING = [("claim", 1), ("dialled", 1, A)]
@@ -14,7 +14,13 @@ RINGING = [("claim", 1), ("dialled", 1, A)]
 
 def told(run, *events, now=NOW):
     """Tell a rotation what happened, in order; each event is a step's name and its arguments."""
-    return reduce(lambda run, event: getattr(steps, event[0])(run, *event[1:], now), events, run)
+    own = {"acknowledge": acknowledge}
+
+    def step(run, event):
+        name, *arguments = event
+        return (own.get(name) or getattr(steps, name))(run, *arguments, now)
+
+    return reduce(step, events, run)
 
 
 def ends(number, said):
@@ -263,6 +269,8 @@ def test_a_call_that_a_webhook_has_named_is_no_guess():
 def test_who_picks_up_after_another_call_was_taken_for_this_one_has_it():
     run = told(started(), *FOUND, ("found", 1, B, "completed"))
     assert run.attempts[0].outcome == "hung up"
+    run, answer = reply(run, Heard(1, A, 0, ""), NOW)
+    assert answer == Reply("tell")
     run, answer = reply(run, Heard(1, A, 0, "1"), NOW)
     assert (run.state, run.acknowledged_by, answer) == ("acknowledged", 1, Reply("thanks"))
 

@@ -3,10 +3,14 @@
 Twilio makes a call at once or never; its answer may be lost, and each of its words. Diallers are
 generators that stop before each step to the world or to the table: any other may come between, and
 any may die there. A dialler lives less long than its claim's lease, as in dialler.py.
+
+Alerts come at any time. Each one that is taken is told to somebody before the acknowledgement
+that covers it, or its escalation ends exhausted, and says so; and no phone is dialled while it is
+in use.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import settings
@@ -16,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from phone_escalation import conversation
 from phone_escalation import rotation as steps
 from phone_escalation.conversation import Heard
-from tests.unit.phone_escalation.samples import MEMBERS, NOW
+from phone_escalation.session import first_to_phone, joins, led_by, takes_more, unused_id
+from tests.unit.phone_escalation.samples import MEMBERS, NOW, a_session, an_alert
 
 LIVES = steps.LEASE - 5
 
@@ -27,6 +32,8 @@ COURSE = st.tuples(*map(st.sampled_from, (STATUS, DIGITS, HEARD)))
 PASSES = [1, 1, 1, 5, 5, 20, 20, 35, 35, 60, 200, 4000]
 ASKED = ["find", "status", "hang up", "report", "dial", "dial"]
 FATES = ["made, unheard", "not made", "refused", "busy line"]
+WORDS = 5  # how long the last words take
+ALERTS = ["a", "a", "b", "c", "d", "e", "f", "g"]
 
 
 @dataclass
@@ -38,7 +45,10 @@ class Call:
     status: str = "queued"
     # What the line waits for: the answer to this webhook, or a key where that was a telling.
     waits: Heard | None = None
-    telling: int | None = None
+    telling: tuple[int, int] | None = None  # which batch, which time
+    # What its person was told so far.
+    told: set = field(default_factory=set)
+    left_at: int | None = None  # since when the last words are said
 
     @property
     def live(self):
@@ -53,12 +63,62 @@ class World(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now = NOW
-        self.run = steps.start(MEMBERS[:2], 2, 20, NOW)
+        self.session = self.opens("a")
+        self.reported = False
+        self.past: list = []
         self.calls: list[Call] = []
         self.words: list = []  # what Twilio has said and may deliver, now, later or never
         self.workers: list = []  # (born at, generator)
         self.first = None
         self.fate, self.over = {}, {}
+
+    @property
+    def run(self):
+        return self.session.rotation
+
+    @run.setter
+    def run(self, rotation):
+        self.session = replace(self.session, rotation=rotation)
+
+    # What store.py does, of which each change is one write.
+
+    def opens(self, identity):
+        rotation = steps.start(MEMBERS[:2], 2, 20, identity, self.now)
+        alerts = {identity: an_alert(identity, at=self.now)}
+        return a_session(rotation=rotation, alerts=alerts, started_at=self.now)
+
+    @rule(identity=st.sampled_from(ALERTS))
+    def an_alert_comes(self, identity):
+        same = joins(self.session, identity, self.now)
+        if same:
+            taken = self.run.taken_by(same)
+            recently = taken and self.now - taken.at < self.session.bundle_seconds
+            assert recently or (same in self.run.waiting and self.run.state == "calling")
+            return
+        if takes_more(self.session):
+            key = unused_id(self.session, identity)
+            self.run = steps.alerted(self.run, key, self.now)
+            alert = an_alert(identity, at=self.now)
+            self.session = replace(self.session, alerts={key: alert} | self.session.alerts)
+            self.reported = self.first = None
+            return
+        assert [call for call in self.calls if call.live] == []
+        # What is over has no more to be done but, perhaps, to be reported.
+        for _ in range(2 * steps.REPORTS):
+            self.works()
+            self.time_passes(steps.PAUSE)
+        self.is_well_over()
+        new = self.opens(identity)
+        first = first_to_phone(self.session, new.rotation, self.now)
+        took = self.run.acknowledged_by
+        if took and self.now - self.run.ended_at < self.session.bundle_seconds:
+            assert first == self.run.attempts[took - 1].member
+        else:
+            assert first == 0
+        self.past.append(self.session)
+        self.session = led_by(new, first)
+        self.calls, self.words, self.workers, self.over = [], [], [], {}
+        self.reported = self.first = None
 
     # What dialler.py does, step by step.
 
@@ -90,6 +150,7 @@ class World(RuleBasedStateMachine):
                 elif self.change(steps.reporting):
                     yield
                     self.ask("report")
+                    self.reported = True
                     self.run = steps.reported(self.run)
             except Away:
                 self.change(steps.held_up, number, "away")
@@ -102,6 +163,7 @@ class World(RuleBasedStateMachine):
         fate = self.fate.pop("dial", "made")
         if fate in ("made", "made, unheard"):
             member = copy.attempt(number).member
+            assert [one for one in self.calls if one.live and one.member == member] == []
             call = Call(f"CA{len(self.calls)}", number, member, self.now)
             self.calls.append(call)
         yield
@@ -172,9 +234,9 @@ class World(RuleBasedStateMachine):
         call.waits = call.telling = None
         self.say(call, status)
 
-    def asks(self, call, telling, digits):
+    def asks(self, call, batch, telling, digits):
         call.telling = None
-        call.waits = Heard(call.attempt, call.sid, telling, digits)
+        call.waits = Heard(call.attempt, call.sid, telling, digits, batch)
         self.words.append(call.waits)
 
     def hear(self, word):
@@ -182,16 +244,23 @@ class World(RuleBasedStateMachine):
         if not isinstance(word, Heard):
             self.change(steps.status, *word)
             return
+        before = self.run
         self.run, answer = conversation.reply(self.run, word, self.now)
-        if word.digits == "1" and answer.kind != "nothing":
-            assert self.run.state == "acknowledged"
         (call,) = [call for call in self.calls if call.sid == word.sid]
+        for taken in self.run.taken[len(before.taken) :]:
+            assert taken.by == word.number
+            assert taken.alert in call.told
+        if word.digits == "1" and answer.kind != "nothing":
+            # What was told in this batch waits no more.
+            told = self.run.attempt(word.number).told[word.batch]
+            assert not set(told) & set(self.run.waiting) or before.attempt(word.number).told == ()
         if call.waits is word:
             call.waits = None
             if answer.kind == "tell":
-                call.telling = answer.telling
+                call.telling = answer.batch, answer.telling
+                call.told |= set(self.run.attempt(word.number).told[answer.batch])
             else:
-                self.end(call, "completed")
+                call.left_at = self.now
 
     def those(self, *statuses):
         return [call for call in self.calls if call.status in statuses]
@@ -204,7 +273,8 @@ class World(RuleBasedStateMachine):
             if self.now - call.made_at > 20 + 10:
                 self.end(call, "no-answer")
         for call in self.those("in-progress"):
-            if self.now - call.made_at > 600:
+            left = call.left_at is not None and self.now - call.left_at >= WORDS
+            if left or self.now - call.made_at > 600:
                 self.end(call, "completed")
 
     @precondition(lambda self: steps.todo(self.run, self.now))
@@ -238,12 +308,14 @@ class World(RuleBasedStateMachine):
     def what_is_next(self, status, digits):
         """In the usual course a phone rings, somebody answers, or does not, or time passes."""
         talking, ringing = self.those("in-progress"), self.those("queued", "ringing")
-        if talking:
+        if talking and talking[-1].left_at is not None and digits:
+            self.time_passes(WORDS)
+        elif talking and talking[-1].left_at is None:
             self.somebody_presses(talking[-1], digits)
         elif ringing:
             self.say(ringing[-1], status)
             if status == "in-progress":
-                self.asks(ringing[-1], 0, "")
+                self.asks(ringing[-1], 0, 0, "")
         elif steps.todo(self.run, self.now):
             self.works()
         else:
@@ -253,7 +325,8 @@ class World(RuleBasedStateMachine):
         if digits == "hangs up" or call.telling is None:  # in vain has the line waited
             self.end(call, "completed")
         else:
-            self.asks(call, call.telling + (digits == ""), digits)
+            batch, telling = call.telling
+            self.asks(call, batch, telling + (digits == ""), digits)
 
     def a_key_comes_late(self, ago):
         pressed = [word for word in self.words if isinstance(word, Heard) and word.digits == "1"]
@@ -284,9 +357,11 @@ class World(RuleBasedStateMachine):
     @invariant()
     def what_is_over_stays_as_it_ended(self):
         for one in self.run.attempts:
-            if one.phase == "over":
+            if one.outcome:
                 ended = self.over.setdefault(one.number, one)
-                assert one == ended or one.outcome == "acknowledged" != ended.outcome
+                same = replace(one, phase=ended.phase, told=ended.told) == ended
+                assert same or one.outcome == "acknowledged" != ended.outcome
+                assert one.phase == "over" or ended.phase == "leaving"
                 self.over[one.number] = one
 
     @invariant()
@@ -297,18 +372,29 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def members_have_their_turns(self):
-        expected, last = [0], None
-        turns = 1
-        for one in self.run.attempts:
+        mine = self.run.attempts[self.run.base :]
+        assert all(one.outcome for one in self.run.attempts[:-1])
+        order = [self.run.first, 1 - self.run.first]
+        expected, turns = [order[0]], 1
+        for one in mine:
             assert one.member == expected.pop()
-            assert one.number == 1 or last.phase == "over"
             if one.outcome == "busy" and not one.again:
                 expected.append(one.member)
             else:
-                expected.append(turns % 2)
+                expected.append(order[turns % 2])
                 turns += 1
-            last = one
         assert turns <= 2 * 2 + 1
+
+    @invariant()
+    def no_alert_is_lost(self):
+        taken = [one.alert for one in self.run.taken]
+        assert sorted([*taken, *self.run.waiting]) == sorted(self.session.alerts)
+        assert (self.run.state == "acknowledged") == (not self.run.waiting)
+        for one in self.run.attempts:
+            told = [alert for batch in one.told for alert in batch]
+            assert len(told) == len(set(told))
+        for one in self.run.taken:
+            assert any(one.alert in told for told in self.run.attempt(one.by).told)
 
     def works(self):
         for _ in self.worker():
@@ -327,7 +413,8 @@ class World(RuleBasedStateMachine):
                 if call.live and call.waits:  # nobody answered it
                     self.end(call, "completed")
                 elif call.telling is not None:
-                    self.asks(call, call.telling + 1, "")
+                    batch, telling = call.telling
+                    self.asks(call, batch, telling + 1, "")
                     self.hear(call.waits)
             self.works()
             if steps.due_at(self.run) is None:
@@ -335,10 +422,17 @@ class World(RuleBasedStateMachine):
             self.time_passes(60)
         assert steps.due_at(self.run) is None
         assert steps.todo(self.run, self.now + 10**6) == []
-        assert self.run.state in ("acknowledged", "exhausted")
-        assert all(one.phase == "over" for one in self.run.attempts)
+        self.is_well_over()
         assert [call for call in self.calls if call.live] == []
         self.all_is_well()
+
+    def is_well_over(self):
+        assert steps.due_at(self.run) is None
+        assert self.run.state in ("acknowledged", "exhausted")
+        # Either it is told, or it is given up after so many tries.
+        if self.run.state == "exhausted":
+            assert self.reported or self.run.reports == steps.REPORTS
+        assert all(one.phase == "over" for one in self.run.attempts)
 
     def all_is_well(self):
         self.one_phone_an_attempt()
@@ -347,11 +441,12 @@ class World(RuleBasedStateMachine):
         self.what_is_over_stays_as_it_ended()
         self.who_was_first_stays_first()
         self.members_have_their_turns()
+        self.no_alert_is_lost()
 
     def something_happens(self, chance):
         """Do what a rule would do, by chance; what usually happens more often."""
         pick = chance.choice
-        match chance.randrange(12):
+        match chance.randrange(14):
             case 0:
                 self.time_passes(pick(PASSES))
             case 1 if steps.todo(self.run, self.now):
@@ -362,6 +457,8 @@ class World(RuleBasedStateMachine):
                 self.something_will_go_wrong(pick(ASKED), pick(FATES))
             case 6 if self.words:
                 self.a_word_comes_late_or_again(chance.randrange(1, 10))
+            case 7:
+                self.an_alert_comes(pick(ALERTS))
             case _:
                 self.it_goes_on([(pick(STATUS), pick(DIGITS), pick(HEARD))])
         self.all_is_well()

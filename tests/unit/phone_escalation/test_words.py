@@ -4,7 +4,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from phone_escalation import rotation, words
-from tests.unit.phone_escalation.samples import MEMBERS, NOW, a_session, started
+from tests.unit.phone_escalation.samples import (
+    DISK,
+    MEMBERS,
+    NOW,
+    a_session,
+    acknowledge,
+    an_alert,
+    started,
+)
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 AWS = {
@@ -23,7 +31,12 @@ def at(number):
     run = started()
     for one in range(1, number):
         run = rotation.ended(run, one, "no answer", NOW)
-    return a_session(rotation=run)
+    return a_session(rotation=rotation.tell(run, number, 5))
+
+
+def about(session, **texts):
+    """The session, with other texts of its alert."""
+    return replace(session, alerts={DISK: an_alert(**texts)})
 
 
 def test_the_telling_in_japanese():
@@ -41,10 +54,66 @@ def test_the_telling_in_japanese():
 
 
 def test_the_telling_in_english_of_the_third_of_several_alerts():
-    (_, opening), (voice, text), (_, keys) = words.telling(replace(at(3), alerts=3), 3)
+    (_, opening), (voice, text), (_, keys) = words.telling(replace(at(3), repeats={DISK: 2}), 3)
     assert opening == "This is an urgent call from Mimamori. データベース, 本番環境."
     assert (voice, text) == ("en-US", "The disk is full.")
     assert keys.startswith("There are 3 alerts like this. This is call number 3. To take it,")
+
+
+def several(*texts):
+    """The sample session about so many alerts, and the first attempt is told of them."""
+    alerts = {str(n): an_alert(str(n), ja=text) for n, text in enumerate(texts)}
+    run = replace(started(), waiting=tuple(alerts))
+    return a_session(alerts=alerts, rotation=rotation.tell(run, 1, 5))
+
+
+def test_several_alerts_are_told_each_with_its_text():
+    session = replace(several("甲。", "乙。", "丙。"), repeats={"0": 1})
+    assert [text for _, text in words.telling(session, 1)] == [
+        "見守りからの緊急連絡です。データベース、本番環境。",
+        "甲。",
+        "同じアラートが2件あります。 ほかに2件あります。",
+        "乙。",
+        "丙。",
+        (
+            "これは1回目の発信です。 対応する場合は1、次の担当者に回す場合は2、"
+            "もう一度聞く場合は3を押してください。"
+        ),
+    ]
+
+
+def test_what_is_too_much_for_one_telling_is_announced():
+    session = several(*"甲乙丙丁戊己庚")
+    first = "".join(text for _, text in words.telling(session, 1))
+    assert "戊" in first
+    assert "己" not in first
+    assert "このあと、さらに2件あります。" in first
+    run = rotation.tell(rotation.acknowledge(session.rotation, 1, 0, NOW), 1, 5)
+    assert [text for _, text in words.telling(replace(session, rotation=run), 1, 1)][:3] == [
+        (
+            "ありがとうございます。佐藤 葵さんの対応として記録しました。 "
+            "ほかに2件のアラートがあります。"
+        ),
+        "己",
+        "庚",
+    ]
+
+
+def test_the_longest_of_several_texts_are_cut_and_the_others_are_whole():
+    told = words.telling(several("あ" * 900, "い" * 900, "短い。"), 1)
+    texts = [text for _, text in told[1:-1] if text[0] in "あい短"]
+    assert sum(map(len, texts)) <= words.MOST
+    assert "短い。" in texts
+    assert min(len(text) for text in texts if text[0] in "あい") > 290
+
+
+def test_the_report_names_what_nobody_took():
+    run = rotation.acknowledge(several("甲。", "乙。").rotation, 1, 0, NOW)
+    assert run.state == "acknowledged"
+    session = several("甲。", "乙。")
+    run = replace(session.rotation, waiting=("1",), taken=(rotation.Taken("0", 1, NOW),))
+    text = words.exhausted(replace(session, rotation=run), TOKYO)
+    assert ("乙。" in text, "甲。" in text) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +121,7 @@ def test_the_telling_in_english_of_the_third_of_several_alerts():
     [({"ja": "一杯"}, 3, "ja-JP"), ({"en": "full"}, 1, "en-US"), ({"en": "full"}, 3, "en-US")],
 )
 def test_a_message_without_the_members_language_is_told_in_its_own(texts, number, voice):
-    told = words.telling(replace(at(number), texts=texts), number)
+    told = words.telling(about(at(number), **texts), number)
     assert told[1] == (voice, *texts.values())
     assert {told[0][0], told[2][0]} == {words.VOICES[MEMBERS[number - 1].language]}
 
@@ -70,7 +139,7 @@ def test_a_message_without_the_members_language_is_told_in_its_own(texts, number
 def test_the_farewell(kind, number, text):
     session = at(3)
     if kind in ("thanks", "late"):
-        session = replace(session, rotation=rotation.acknowledge(session.rotation, 1, NOW))
+        session = replace(session, rotation=acknowledge(session.rotation, 1, NOW))
     assert [said for _, said in words.farewell(session, number, kind)] == [text]
 
 
@@ -119,9 +188,7 @@ def test_the_report_of_exhaustion():
     run = started(MEMBERS[:1], rounds=2)
     for number in (1, 2):
         run = rotation.ended(run, number, "no answer", NOW + 60)
-    session = a_session(
-        rotation=run, group_name="a & b", place="<!here>", texts={"ja": "<@U1> & 一杯"}
-    )
+    session = about(a_session(rotation=run, group_name="a & b", place="<!here>"), ja="<@U1> & 一杯")
     text = words.exhausted(session, TOKYO)
     assert "(a &amp; b, &lt;!here&gt;)\n&lt;@U1&gt; &amp; 一杯\n" in text
     since = "11:13"
@@ -131,7 +198,7 @@ def test_the_report_of_exhaustion():
 
 
 def test_the_longest_telling_fits_twilio_and_the_time_that_a_telling_has():
-    told = words.telling(a_session(texts={"ja": words.cut("字" * 9999)}), 1)
+    told = words.telling(about(at(1), ja=words.cut("字" * 9999)), 1)
     # Some five characters a second are spoken, a key is waited for six seconds.
     assert sum(len(text) for _, text in told) / 5 + 6 < rotation.TELLING
     assert max(len(text) for _, text in told) <= 4096
