@@ -68,6 +68,9 @@ class _Hand:
         if action.deed == "report":
             self._report()
             return
+        if action.deed == "warn":
+            self._warn()
+            return
         attempt = self._session.rotation.attempts[action.attempt - 1]
         deeds = {
             "dial": self._dial,
@@ -202,26 +205,43 @@ class _Hand:
             if not session.slack_channel:
                 raise
             log.exception("not counted", extra={"group": session.group_id})
-        if session.slack_channel:
-            zone = ZoneInfo(os.environ["TIMEZONE"])
-            (token,) = _settings("SLACK_BOT_TOKEN")
-            slack = Slack(token, deadline=self._deadline)
-            slack.post(session.slack_channel, words.exhausted(session, zone))
+        zone = ZoneInfo(os.environ["TIMEZONE"])
+        self._post(words.exhausted(session, zone))
         self._change(lambda run, _: rotation.reported(run))
 
-    def _count(self, session: Session) -> None:
+    def _warn(self) -> None:
+        """Say what the operators' tables lack, or say twice: as a metric, and in Slack."""
+        claimed = self._change(rotation.warning)
+        if claimed is None or claimed[0] is claimed[1]:
+            return
+        session = claimed[1]
+        if session.rotation.warnings == 1:
+            self._put_metric("PhoneRosterProblem", session.started_at)
+        self._post(words.warning(session))
+        self._change(lambda run, _: rotation.warned(run))
+
+    def _post(self, text: str) -> None:
+        """Post to the group's Slack channel, if it has one."""
+        if self._session.slack_channel:
+            (token,) = _settings("SLACK_BOT_TOKEN")
+            Slack(token, deadline=self._deadline).post(self._session.slack_channel, text)
+
+    def _put_metric(self, name: str, at: int) -> None:
         datum = {
-            "MetricName": "PhoneEscalationExhausted",
-            "Timestamp": datetime.fromtimestamp(
-                session.rotation.ended_at or session.started_at, UTC
-            ),
+            "MetricName": name,
+            "Timestamp": datetime.fromtimestamp(at, UTC),
             "Value": 1,
             "Unit": "Count",
         }
-        group = [{"Name": "Group", "Value": session.group_id}]
+        group = [{"Name": "Group", "Value": self._session.group_id}]
         # Without a dimension, too: one alarm is enough for all groups.
         data = [datum, datum | {"Dimensions": group}]
         aws.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data)
+
+    def _count(self, session: Session) -> None:
+        self._put_metric(
+            "PhoneEscalationExhausted", session.rotation.ended_at or session.started_at
+        )
         self._change(lambda run, _: rotation.counted(run))
 
     def _number(self, attempt: int) -> str:

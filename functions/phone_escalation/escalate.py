@@ -1,13 +1,11 @@
 """Open an escalation, or let an alert join the one that runs."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from phone_escalation import addresses, duties, rotation, store
-from phone_escalation.roster import Roster, duty
-from phone_escalation.rotation import Language
+from phone_escalation.roster import Roster, Said, duty
 from phone_escalation.session import LIFE, Alert, Session, new_token
 
 log = logging.getLogger(__name__)
@@ -20,7 +18,7 @@ class Trouble:
     group_id: str
     message_id: str
     identity: str
-    texts: Mapping[Language, str]
+    said: Said
     env_type: str
 
 
@@ -34,6 +32,10 @@ def escalate(roster: Roster, trouble: Trouble, now: int) -> dict[str, Any]:
     """
     found = duty(roster, trouble.group_id, trouble.env_type, duties.local(now))
     group = found.group
+    problems = (*found.gaps, *found.overlaps, *trouble.said.problems)
+    for problem in problems:
+        log.error("the tables: %s", problem, extra={"group": group.group_id})
+    run = rotation.start(found.members, group.rounds, group.ring_timeout, trouble.identity, now)
     new = Session(
         token=new_token(),
         group_id=group.group_id,
@@ -45,12 +47,11 @@ def escalate(roster: Roster, trouble: Trouble, now: int) -> dict[str, Any]:
         bundle_seconds=group.bundle_minutes * 60,
         started_at=now,
         expires_at=now + LIFE,
-        rotation=rotation.start(
-            found.members, group.rounds, group.ring_timeout, trouble.identity, now
-        ),
+        problems=problems,
+        rotation=replace(run, warn_due_at=now if problems else None),
         alerts={
             trouble.identity: Alert(
-                trouble.identity, trouble.message_id, dict(trouble.texts), at=now
+                trouble.identity, trouble.message_id, dict(trouble.said.texts), at=now
             )
         },
     )

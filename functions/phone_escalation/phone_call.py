@@ -14,7 +14,7 @@ from common.api import Answer, Refusal, Request, answer, answering
 from common.events import InvalidEvent, parse, require
 from phone_escalation import duties, store, words
 from phone_escalation.escalate import Trouble, escalate
-from phone_escalation.roster import NotFound, RosterError, problems, texts
+from phone_escalation.roster import NotFound, RosterError, Said, problems, texts
 from phone_escalation.session import identity, standing
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -168,7 +168,7 @@ def _alarms(records: Sequence[Mapping[str, Any]], now: int) -> dict[str, Any]:
             failed[topic] = f"no CloudWatch alarm: {notice['Message'][:200]!r}"
             continue
         roster = duties.read(now)
-        said = words.of_alarm(alarm)
+        said = Said(words.of_alarm(alarm))
         message_id = f"alarm {name}"
         same = identity(message_id, [], None)
         trouble = Trouble(groups[topic], message_id, same, said, os.environ["ENV_TYPE"])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from itertools import chain, combinations
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from common.events import require
 from phone_escalation.rotation import Language, Member
@@ -29,11 +29,7 @@ SETTINGS = {
 
 
 class RosterError(Exception):
-    """The tables say nothing, or two things, where one is needed; the message names the rows."""
-
-
-class Nobody(RosterError):
-    """No row is valid where one is needed."""
+    """No row is valid where one is needed; the message names those that were."""
 
 
 class NotFound(Exception):
@@ -148,53 +144,87 @@ class Duty:
     members: tuple[Member, ...]
     place: str
     caller: str
+    gaps: tuple[str, ...] = ()
+    overlaps: tuple[str, ...] = ()
 
 
 def duty(roster: Roster, group_id: str, env_type: str, time: datetime) -> Duty:
-    """Return who is to be phoned for a group, in order.
+    """Return who is to be phoned for a group, in order, and what the tables lack for that.
 
-    In any environment but production the numbers are those of the rehearsal, never a person's.
-    Raises NotFound, or RosterError naming the rows.
+    In any environment but production the numbers are those of the rehearsal, never a person's. Of
+    two rows for one thing the newer counts, of two for one place in the order both, the newer
+    first; they are named in `overlaps`. What no row says is named in `gaps`: without a member, a
+    number of a rehearsal or a caller's number nobody can be phoned, and there are no members.
+    Raises NotFound, or RosterError where the group has ended.
     """
     if all(group.group_id != group_id for group in roster.monitor_group):
         raise NotFound(f"groupId: got {group_id!r}, there is no such group in monitor_group")
-    group = _only("monitor_group", roster.monitor_group, (group_id,), time, roster)
-    mine = sorted(
-        (row for row in roster.group_member if row.group_id == group_id and row.at(time)),
-        key=lambda row: row.position,
-    )
-    _refuse_overlaps(roster, mine)
-    if not mine:
-        raise Nobody(_nobody("group_member", (group_id,), roster, time))
-    members = tuple(Member(row.name, row.phone_number, row.language) for row in mine)
+    groups = _at("monitor_group", roster, (group_id,), time)
+    if not groups:
+        raise RosterError(_nobody("monitor_group", (group_id,), roster, time))
+    infos = {
+        code: _at("env_info", roster, (env_type, code), time) for code in ("caller_number", "place")
+    }
+    rows = _at("group_member", roster, (group_id,), time)
+    gaps = [
+        _nobody("env_info", (env_type, code), roster, time)
+        for code, found in infos.items()
+        if not found
+    ]
+    if not rows:
+        gaps.insert(0, _nobody("group_member", (group_id,), roster, time))
+    rows.sort(key=lambda row: row.position)
+    members = tuple(Member(row.name, row.phone_number, row.language) for row in rows)
+    rehearsal = []
     if env_type != "production":
-        numbers = _rehearsal(roster, env_type, time)
+        rehearsal = _rehearsal(roster, env_type, time)
+        if not rehearsal:
+            gaps.append(_nobody("env_info", (env_type, "rehearsal_number"), roster, time))
+            members = ()
         members = tuple(
-            replace(member, number=numbers[place % len(numbers)])
+            replace(member, number=rehearsal[place % len(rehearsal)].value)
             for place, member in enumerate(members)
         )
-    found = {
-        code: _only("env_info", roster.env_info, (env_type, code), time, roster).value
-        for code in ("caller_number", "place")
-    }
-    return Duty(group, members, found["place"], found["caller_number"])
+    used = [*groups, *rows, *chain(*infos.values()), *rehearsal]
+    place, caller = (
+        infos[code][0].value if infos[code] else "" for code in ("place", "caller_number")
+    )
+    return Duty(
+        groups[0],
+        members if caller else (),
+        place or env_type,
+        caller,
+        gaps=tuple(gaps),
+        overlaps=_overlapping(roster, used),
+    )
 
 
-def texts(
-    roster: Roster, message_id: str, variables: Sequence[str], time: datetime
-) -> dict[Language, str]:
+@dataclass(frozen=True)
+class Said:
+    """A message by language, and what is wrong with it in the tables."""
+
+    texts: dict[Language, str]
+    problems: tuple[str, ...] = ()
+
+
+def texts(roster: Roster, message_id: str, variables: Sequence[str], time: datetime) -> Said:
     """Return a message by language, its places filled in order.
 
-    Raises NotFound, RosterError naming the rows, or InvalidEvent where the numbers differ.
+    Of two texts in one language the newer one is said; where there was a text and none is valid
+    any more, the message's id and the variables. Raises NotFound, or InvalidEvent where the number
+    of variables is another one.
     """
     known = [row for row in roster.twilio_message if row.message_id == message_id]
     if not known:
         raise NotFound(f"messageId: got {message_id!r}, there is no such message in twilio_message")
-    rows = [row for row in known if row.at(time)]
+    rows = _at("twilio_message", roster, (message_id,), time)
     if not rows:
-        raise Nobody(_nobody("twilio_message", (message_id,), roster, time))
-    _refuse_overlaps(roster, rows)
-    return {row.language: fill(row.text, variables) for row in rows}
+        plain = cut(", ".join([message_id, *variables]))
+        gap = _nobody("twilio_message", (message_id,), roster, time)
+        return Said({"ja": plain, "en": plain}, (gap,))
+    # The last one of a language stays: the newest.
+    found = {row.language: fill(row.text, variables) for row in reversed(rows)}
+    return Said(found, _overlapping(roster, rows))
 
 
 def fill(text: str, variables: Sequence[str]) -> str:
@@ -275,13 +305,9 @@ def _gaps(roster: Roster, env_type: str, time: datetime) -> Iterable[tuple[str, 
         for at in sorted({time} | {at for at in changes if at and at > time}):
             if not any(group.at(at) for group in own.monitor_group):
                 continue
-            try:
-                duty(own, group_id, env_type, at)
-            except Nobody as error:
-                where, _, gap = str(error).partition(": ")
-                gaps.setdefault(where, gap)
-            except RosterError:
-                pass  # two rows, which `_clashes` names
+            for gap in duty(own, group_id, env_type, at).gaps:
+                where, _, said = gap.partition(": ")
+                gaps.setdefault(where, said)
     return gaps.items()
 
 
@@ -296,30 +322,21 @@ def _out_of_range(group: Group) -> Iterable[str]:
             yield f"{name}: got {got}, takes {least} to {most}"
 
 
-def _only(
-    table: str, rows: Sequence[R], key: tuple[object, ...], time: datetime, roster: Roster
-) -> R:
-    keys = {id(row): found for name, row, found in roster.keyed() if name == table}
-    valid = [row for row in rows if keys[id(row)] == key and row.at(time)]
-    _refuse_overlaps(roster, valid)
-    if not valid:
-        raise Nobody(_nobody(table, key, roster, time))
-    return valid[0]
+def _at(table: str, roster: Roster, key: tuple[object, ...], time: datetime) -> list[Any]:
+    """Return the rows of a table whose key begins so and that are valid at a time, newest first."""
+    rows = [
+        row
+        for name, row, found in roster.keyed()
+        if name == table and found[: len(key)] == key and row.at(time)
+    ]
+    return sorted(rows, key=lambda row: (row.valid_from, row.id), reverse=True)
 
 
-def _rehearsal(roster: Roster, env_type: str, time: datetime) -> list[str]:
-    rows = sorted(
-        (
-            row
-            for row in roster.env_info
-            if row.env_type == env_type and row.code.startswith("rehearsal_number") and row.at(time)
-        ),
-        key=lambda row: row.code,
+def _rehearsal(roster: Roster, env_type: str, time: datetime) -> list[EnvInfo]:
+    rows = _at("env_info", roster, (env_type,), time)
+    return sorted(
+        (row for row in rows if row.code.startswith("rehearsal_number")), key=lambda row: row.code
     )
-    _refuse_overlaps(roster, rows)
-    if not rows:
-        raise Nobody(_nobody("env_info", (env_type, "rehearsal_number"), roster, time))
-    return [row.value for row in rows]
 
 
 def _overlaps(roster: Roster) -> Iterable[tuple[str, Row, Row, tuple[object, ...]]]:
@@ -339,19 +356,21 @@ def _at_one_time(rows: Iterable[R]) -> Iterable[tuple[R, R]]:
     return (pair for pair in pairs if pair[0].at(pair[1].valid_from))
 
 
-def _refuse_overlaps(roster: Roster, rows: Sequence[Row]) -> None:
-    """Raise RosterError where two of these rows, all valid at one time, have the same key."""
+def _overlapping(roster: Roster, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Name each two of these rows, all valid at one time, that have the same key."""
     mine = {id(row) for row in rows}
     seen: dict[tuple[str, tuple[object, ...]], Row] = {}
+    found = []
     for table, row, key in roster.keyed():
         if id(row) not in mine:
             continue
         other = seen.setdefault((table, key), row)
         if other is not row:
-            raise RosterError(
+            found.append(
                 f"{table} rows {other.id} and {row.id} ({_named(key)}) are valid at the same time: "
                 "end one of them with valid_to"
             )
+    return tuple(found)
 
 
 def _nobody(table: str, key: tuple[object, ...], roster: Roster, time: datetime) -> str:

@@ -13,7 +13,7 @@ State = Literal["calling", "acknowledged", "exhausted"]
 # due: to be dialled; dialling: somebody has claimed that; ringing, talking: there is a call;
 # leaving: how it ended is clear, but the last words are being said; over.
 Phase = Literal["due", "dialling", "ringing", "talking", "leaving", "over"]
-Deed = Literal["dial", "look up", "check", "hang up", "report"]
+Deed = Literal["dial", "look up", "check", "hang up", "report", "warn"]
 
 # A claim to dial is good for so long: more than the dialler's own deadline.
 LEASE = 30
@@ -27,7 +27,7 @@ TELLING = 180
 PAUSE = 60
 # So long may Twilio be away before the rotation gives up.
 PATIENCE = 3600
-# So often is a report of exhaustion tried.
+# So often is a report of exhaustion, or a warning, tried.
 REPORTS = 5
 
 FINAL = {
@@ -108,6 +108,8 @@ class Rotation:
     reports: int = 0
     counted: bool = False
     report_due_at: int | None = None
+    warnings: int = 0
+    warn_due_at: int | None = None
 
     def attempt(self, number: int) -> Attempt | None:
         """Return an attempt by its number, or None."""
@@ -138,7 +140,13 @@ class Action:
 def start(
     members: tuple[Member, ...], rounds: int, ring_timeout: int, alert: str, now: int
 ) -> Rotation:
-    """Begin with an alert (its id): the first member is to be phoned."""
+    """Begin with an alert (its id): the first member is to be phoned.
+
+    Without members it has ended, and is to be reported.
+    """
+    if not members:
+        none = Rotation(members, rounds, ring_timeout, (), waiting=(alert,))
+        return _exhaust(none, now)
     attempt = Attempt(number=1, member=0, began_at=now, due_at=now)
     return Rotation(members, rounds, ring_timeout, (attempt,), waiting=(alert,))
 
@@ -346,6 +354,21 @@ def counted(rotation: Rotation) -> Rotation:
     return replace(rotation, counted=True)
 
 
+def warning(rotation: Rotation, now: int) -> Rotation:
+    """Claim the warning of what the tables lack, as `reporting` does the report."""
+    at = rotation.warn_due_at
+    if at is None or at > now:
+        return rotation
+    warnings = rotation.warnings + 1
+    again_at = now + PAUSE if warnings < REPORTS else None
+    return replace(rotation, warnings=warnings, warn_due_at=again_at)
+
+
+def warned(rotation: Rotation) -> Rotation:
+    """Take note that the warning is out."""
+    return replace(rotation, warn_due_at=None)
+
+
 def reported(rotation: Rotation) -> Rotation:
     """Take note that the report is out."""
     return replace(rotation, report_due_at=None)
@@ -367,6 +390,8 @@ def _agenda(rotation: Rotation) -> list[tuple[int, Action]]:
     ]
     if rotation.report_due_at is not None:
         agenda.append((rotation.report_due_at, Action("report")))
+    if rotation.warn_due_at is not None:
+        agenda.append((rotation.warn_due_at, Action("warn")))
     return agenda
 
 

@@ -38,7 +38,8 @@ class Session:
     """One escalation. Times are epoch seconds.
 
     `alerts` are what the group is phoned about, by id; `repeats` how often each came again;
-    `bundle_seconds` for how long an alert joins this one after it was acknowledged.
+    `bundle_seconds` for how long an alert joins this one after it was acknowledged; `problems` what
+    the operators' tables lack, or say twice.
     """
 
     token: str
@@ -54,6 +55,7 @@ class Session:
     rotation: Rotation
     alerts: dict[str, Alert]
     repeats: dict[str, int] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
     version: int = 0
 
     @property
@@ -130,8 +132,7 @@ def first_to_phone(earlier: Session | None, new: Rotation, now: int) -> int:
 def led_by(new: Session, first: int) -> Session:
     """Return a session that has not begun yet, with another member to be phoned first."""
     run = new.rotation
-    (attempt,) = run.attempts
-    attempts = (replace(attempt, member=first),)
+    attempts = tuple(replace(attempt, member=first) for attempt in run.attempts)
     return replace(new, rotation=replace(run, first=first, attempts=attempts))
 
 

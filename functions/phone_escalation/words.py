@@ -34,6 +34,7 @@ class Words:
     passed_on: str
     nobody_left: str
     exhausted: str
+    warning: str
 
 
 WORDS: dict[Language, Words] = {
@@ -55,6 +56,10 @@ WORDS: dict[Language, Words] = {
             "{texts}\n{since} から {attempts} 回電話しましたが、引き受けた人がいません。"
             "すぐに対応してください。"
         ),
+        warning=(
+            ":warning: *当番表に誤りがあります* ({group}, {place})\n{problems}\n"
+            "使える行だけで電話しています。すぐに直してください。"
+        ),
     ),
     "en": Words(
         opening="This is an urgent call from Mimamori. {group}, {place}.",
@@ -75,6 +80,10 @@ WORDS: dict[Language, Words] = {
         exhausted=(
             ":rotating_light: *Nobody has acknowledged* ({group}, {place})\n"
             "{texts}\n{attempts} phone calls since {since} came to nothing. Please act at once."
+        ),
+        warning=(
+            ":warning: *The roster has mistakes* ({group}, {place})\n{problems}\n"
+            "Only the rows that are usable are phoned. Please mend them at once."
         ),
     ),
 }
@@ -136,7 +145,7 @@ def farewell(session: Session, number: int, kind: str, batch: int = 0) -> list[S
 
 def exhausted(session: Session, zone: tzinfo) -> str:
     """Return what is posted when nobody acknowledged, in the language of the first on duty."""
-    language = session.rotation.members[0].language
+    language = _first_language(session)
     texts = [spoken(session.alerts[alert].texts, language)[1] for alert in session.rotation.waiting]
     return WORDS[language].exhausted.format(
         group=escaped(session.group_name),
@@ -145,6 +154,20 @@ def exhausted(session: Session, zone: tzinfo) -> str:
         since=datetime.fromtimestamp(session.started_at, zone).strftime("%H:%M"),
         attempts=len(session.rotation.attempts),
     )
+
+
+def warning(session: Session) -> str:
+    """Return what is posted where the tables lack something, in the first member's language."""
+    return WORDS[_first_language(session)].warning.format(
+        group=escaped(session.group_name),
+        place=escaped(session.place),
+        problems="\n".join(f"• {escaped(problem)}" for problem in session.problems),
+    )
+
+
+def _first_language(session: Session) -> Language:
+    members = session.rotation.members
+    return members[0].language if members else "ja"
 
 
 def spoken(texts: Mapping[Language, str], language: Language) -> tuple[Language, str]:

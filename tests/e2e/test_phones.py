@@ -575,10 +575,7 @@ def test_a_rehearsal_rings_no_person(phones):
 
 def test_what_is_refused_says_why(phones):
     group = phones.group(escalations_per_hour=1)
-    phones.insert(
-        ("twilio_message", {"message_id": "twice", "text": "a", "valid_from": "2026-01-01"}),
-        ("twilio_message", {"message_id": "twice", "text": "b", "valid_from": "2026-02-01"}),
-    )
+    ended = phones.group(valid_to="2026-02-01")
     phones.does(AOI, {"answer": ["1"]})
     told = phones.call(group)
     phones.ended(told)
@@ -589,7 +586,7 @@ def test_what_is_refused_says_why(phones):
         (400, "variableMessage: got ['x'], takes 2", disk | {"variableMessage": "x"}, group),
         (404, "there is no such message", {"messageId": "nothing"}, group),
         (404, "there is no such group", host, "nobody"),
-        (409, "twilio_message rows ", {"messageId": "twice"}, group),
+        (409, "monitor_group (", host, ended),
         (429, "escalations of this hour", host, group),
     ]
     for status, words, fields, of in cases:
@@ -603,6 +600,26 @@ def test_what_is_refused_says_why(phones):
     assert wrong.status_code == 404
     assert phones.post(group, key="wrong").status_code == 403
     phones.laptop.make("phone-key", "CALLER=nobody").stderr.index("there is efk, zabbix")
+
+
+def test_two_rows_for_one_place_ring_both_and_slack_hears_of_it(phones):
+    """The roster of the night has a mistake, and the text was entered twice."""
+    group = phones.group(FIRST, slack_channel="C0123456789")
+    both = {"position": 1, "name": "Emma Tanaka", "phone_number": EMMA, "valid_from": "2026-02-01"}
+    phones.insert(
+        ("group_member", both | {"group_id": group, "language": "en"}),
+        ("twilio_message", {"message_id": group, "text": "old", "valid_from": "2026-01-01"}),
+        ("twilio_message", {"message_id": group, "text": "新しい。", "valid_from": "2026-02-01"}),
+    )
+    before = phones.laptop.newest()
+    phones.does(EMMA, NOBODY)
+    phones.does(AOI, {"answer": ["1"]})
+    standing = phones.ended(phones.call(group, messageId=group))
+    assert standing["text"] == "新しい。"
+    assert outcomes(standing) == [("Emma Tanaka", "no answer"), ("佐藤 葵", "acknowledged")]
+    (post,) = until(lambda: phones.laptop.inbox(before, channel="slack"))
+    assert "group_member rows" in post["body"]["text"]
+    assert "twilio_message rows" in post["body"]["text"]
 
 
 def test_a_callers_throttle(phones):

@@ -355,6 +355,36 @@ def test_the_report(begin, look, web, clock):
     assert look() == []
 
 
+def test_what_the_tables_lack_is_posted_and_counted_while_the_phone_rings(
+    begin, look, twilio, web, clock, monkeypatch
+):
+    counted = []
+    monkeypatch.setattr(
+        aws.client("cloudwatch"), "put_metric_data", lambda **fields: counted.append(fields)
+    )
+    run = replace(a_session().rotation, warn_due_at=NOW)
+    begin(rotation=run, slack_channel="C1", problems=("group_member rows 1 and 7 <x>",))
+    web.post(SLACK, json={"ok": False, "error": "channel_not_found"})
+    with pytest.raises(SlackError):
+        look()
+    assert len(twilio.calls) == 1
+    posted = web.replace("POST", SLACK, json={"ok": True})
+    clock.now += PAUSE
+    assert look()[-1] == "warn"
+    assert "rows+1+and+7+%26lt%3Bx" in posted.calls[-1].request.body
+    clock.now += PAUSE
+    assert "warn" not in look()
+    assert [one["MetricData"][0]["MetricName"] for one in counted] == ["PhoneRosterProblem"]
+
+
+def test_where_there_is_nobody_to_phone_that_is_reported_at_once(begin, look, web):
+    posted = web.post(SLACK, json={"ok": True})
+    begin(rotation=rotation.start((), 2, 20, "disk", NOW), slack_channel="C1")
+    assert look() == ["report"]
+    assert metric()[0] == "PhoneEscalationExhausted"
+    assert len(posted.calls) == 1
+
+
 def test_the_report_without_a_channel(begin, look, clock, table):
     begin(*EXHAUSTED)
     aws.client("ssm").delete_parameter(Name="/test/myApp/SLACK_BOT_TOKEN")

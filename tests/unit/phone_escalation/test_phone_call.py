@@ -11,7 +11,7 @@ import pytest
 from common import mysql
 from common.events import InvalidEvent
 from common.failures import RunFailed
-from phone_escalation import duties, store
+from phone_escalation import duties, rotation, store
 from phone_escalation.phone_call import handler
 from phone_escalation.roster import NotFound, RosterError
 from tests.unit.phone_escalation.samples import (
@@ -217,30 +217,55 @@ def test_half_a_character_rings_all_the_same(call):
     assert call(None, json.dumps(alert))[0] == 202
 
 
-def test_tables_that_contradict_themselves(call, database):
-    database.roster = replace(ROSTER, monitor_group=[a_group(1), a_group(2)])
+def test_tables_that_contradict_themselves_phone_all_the_same_and_say_so(call, database):
+    database.roster = replace(ROSTER, monitor_group=[a_group(1), a_group(2, name="新")])
     status, told, _ = call(QUERY)
-    assert status == 409
-    assert told["message"].startswith("monitor_group rows 1 and 2 (database) are valid at the same")
+    assert (status, told["state"]) == (202, "calling")
+    session = store.load(told["token"], NOW)
+    assert session.group_name == "新"
+    (problem,) = session.problems
+    assert problem.startswith("monitor_group rows 1 and 2 (database) are valid at the same")
+    assert rotation.todo(session.rotation, NOW)[-1] == rotation.Action("warn")
 
 
 ENDED = {"valid_to": datetime.fromisoformat("2026-11-01")}
+LAST = "row 1 from 2026-01-01 00:00:00 to 2026-11-01 00:00:00"
 
 
 @pytest.mark.parametrize(
-    ("name", "row"),
+    ("name", "row", "state"),
     [
-        ("monitor_group", a_group(**ENDED)),
-        ("group_member", a_member(1, **ENDED)),
-        ("twilio_message", a_message(**ENDED)),
-        ("env_info", an_info(1, "caller_number", "+815000000000", **ENDED)),
+        ("group_member", a_member(1, **ENDED), "exhausted"),
+        ("twilio_message", a_message(**ENDED), "calling"),
+        ("env_info", an_info(1, "caller_number", "+815000000000", **ENDED), "exhausted"),
     ],
 )
-def test_where_the_last_rows_have_ended_they_are_named(call, database, name, row):
+def test_where_the_last_rows_have_ended_they_are_named_and_somebody_hears_of_it(
+    call, database, name, row, state
+):
     database.roster = replace(ROSTER, **{name: [row]})
     status, told, _ = call(QUERY)
-    assert (status, told["message"].startswith(name)) == (409, True)
-    assert told["message"].endswith("row 1 from 2026-01-01 00:00:00 to 2026-11-01 00:00:00")
+    assert (status, told["state"]) == (202, state)
+    session = store.load(told["token"], NOW)
+    assert any(one.startswith(name) and one.endswith(LAST) for one in session.problems)
+    deeds = [action.deed for action in rotation.todo(session.rotation, NOW)]
+    assert deeds == (["dial", "warn"] if state == "calling" else ["report", "warn"])
+    assert store.get(told["token"])["act"] == "now"
+    # Whoever is to be phoned some time later is phoned anew.
+    database.roster = ROSTER
+    assert call(QUERY)[1]["state"] == "calling"
+
+
+def test_a_group_that_has_ended_is_refused(call, database):
+    database.roster = replace(ROSTER, monitor_group=[a_group(**ENDED)])
+    status, told, _ = call(QUERY)
+    assert (status, told["message"].endswith(LAST)) == (409, True)
+
+
+def test_an_alarm_is_not_lost_where_nobody_is_on_duty(database, context):
+    database.roster = replace(ROSTER, group_member=[])
+    (told,) = handler(notice(ALARM), context)["escalations"]
+    assert told["state"] == "exhausted"
 
 
 def test_a_group_that_has_had_its_escalations(call, database, clock):
@@ -400,7 +425,7 @@ def test_by_hand(database, context):
         handler(event | {"groupId": "web"}, context)
     with pytest.raises(InvalidEvent, match="groupId: got ''"):
         handler(ALERT, context)
-    database.roster = replace(ROSTER, group_member=[])
+    database.roster = replace(ROSTER, monitor_group=[a_group(**ENDED)])
     with pytest.raises(RosterError):
         handler(event, context)
 
