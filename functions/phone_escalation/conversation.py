@@ -18,7 +18,7 @@ BATCH = 5
 
 @dataclass(frozen=True)
 class Reply:
-    """What to say. `batch` and `telling` are those of a `tell`.
+    """What to say. `batch` and `telling` are those of a `tell`, `unknown`: its key means nothing.
 
     tell: the alerts and the keys; thanks: for the acknowledgement; late: who was first; passed on,
     or to nobody: because nobody is left; nothing: just hang up.
@@ -27,6 +27,7 @@ class Reply:
     kind: Literal["tell", "thanks", "late", "passed on", "nobody left", "nothing"]
     batch: int = 0
     telling: int = 0
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,14 @@ def reply(rotation: Rotation, heard: Heard, now: int) -> tuple[Rotation, Reply]:
     if not any(alert in rotation.waiting for alert in told):
         mine = is_taken_by(rotation, told, number)
         return _tell_next(rotation, number, Reply("thanks" if mine else "late", batch))
-    if heard.digits not in ("", "2", "3"):
+    unknown = heard.digits not in ("", "2", "3")
+    if unknown:
         telling += 1
     if heard.digits == "2" or telling >= TELLINGS:
         outcome = "passed on" if heard.digits == "2" else "no key"
         after = steps.leaves(rotation, number, outcome, now)
         return after, Reply("nobody left" if after.state == "exhausted" else "passed on", batch)
-    return rotation, Reply("tell", batch, telling)
+    return rotation, Reply("tell", batch, telling, unknown)
 
 
 def is_taken_by(rotation: Rotation, alerts: tuple[str, ...], number: int) -> bool:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from common import events, failures, logs, parameters
 from common.api import Answer, Refusal, Request, answering
 from common.parameters import ParameterError
@@ -78,13 +80,19 @@ def _webhook(request: Request) -> Answer:
         run, reply = conversation.reply(run, heard, now)
         return run
 
-    session = _known(store.change(token, now, hear, group_id), number)
+    try:
+        session = _known(store.change(token, now, hear, group_id), number)
+    except (store.Contended, BotoCoreError, ClientError):
+        # Who is on the line hears something, and the line comes again; a key is asked for anew.
+        log.exception("the table does not answer", extra={"group": group_id, "attempt": number})
+        return _xml(twiml.wait(words.moment(), again=address))
     log.info("on the line", extra={"group": group_id, "attempt": number, "answer": reply.kind})
-    return {
-        "statusCode": 200,
-        "headers": {"Content-Type": "application/xml; charset=utf-8"},
-        "body": _said(session, number, token, reply),
-    }
+    return _xml(_said(session, number, token, reply))
+
+
+def _xml(body: str) -> Answer:
+    headers = {"Content-Type": "application/xml; charset=utf-8"}
+    return {"statusCode": 200, "headers": headers, "body": body}
 
 
 def _known(changed: tuple[Session, Session] | None, number: int) -> Session:
@@ -113,4 +121,5 @@ def _said(session: Session, number: int, token: str, reply: conversation.Reply) 
         addresses.of(session.group_id, number, token, addresses.step(reply.batch, telling))
         for telling in (reply.telling, reply.telling + 1)
     )
-    return twiml.ask(words.telling(session, number, reply.batch), action=here, silence=further)
+    said = words.telling(session, number, reply.batch, unknown=reply.unknown)
+    return twiml.ask(said, action=here, silence=further)

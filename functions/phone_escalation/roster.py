@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from common.events import require
 from phone_escalation.rotation import Language, Member
-from phone_escalation.words import cut
+from phone_escalation.words import WORDS, cut
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 PLACE = "{}"
@@ -223,12 +223,15 @@ def texts(roster: Roster, message_id: str, variables: Sequence[str], time: datet
         gap = _nobody("twilio_message", (message_id,), roster, time)
         return Said({"ja": plain, "en": plain}, (gap,))
     # The last one of a language stays: the newest.
-    found = {row.language: fill(row.text, variables) for row in reversed(rows)}
+    found = {row.language: fill(row.text, variables, row.language) for row in reversed(rows)}
     return Said(found, _overlapping(roster, rows))
 
 
-def fill(text: str, variables: Sequence[str]) -> str:
-    """Put the variables into the text's places, in order; raises InvalidEvent unless they fit."""
+def fill(text: str, variables: Sequence[str], language: Language) -> str:
+    """Put the variables into the text's places, in order; an empty one is said to be not given.
+
+    Raises InvalidEvent unless they fit.
+    """
     first, *others = text.split(PLACE)
     places = len(others)
     require(
@@ -237,7 +240,8 @@ def fill(text: str, variables: Sequence[str]) -> str:
         list(variables),
         f"{places} of them, for {text!r}",
     )
-    short = (cut(variable, MOST_OF_A_VARIABLE) for variable in variables)
+    given = (variable.strip() or WORDS[language].not_given for variable in variables)
+    short = (cut(variable, MOST_OF_A_VARIABLE) for variable in given)
     filled = (variable + rest for variable, rest in zip(short, others, strict=True))
     return cut(first + "".join(filled))
 

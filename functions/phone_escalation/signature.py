@@ -6,6 +6,7 @@ https://www.twilio.com/docs/usage/webhooks/webhooks-security
 import hmac
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 
 def signature(token: str, url: str, fields: Iterable[tuple[str, str]]) -> str:
@@ -18,8 +19,19 @@ def signature(token: str, url: str, fields: Iterable[tuple[str, str]]) -> str:
 
 
 def signed(given: str, tokens: Sequence[str], url: str, fields: Sequence[tuple[str, str]]) -> bool:
-    """Tell whether one of the tokens (two while one is being replaced) made this signature."""
+    """Tell whether one of the tokens (two while one is being replaced) made this signature.
+
+    Over the address with its port or without: Twilio's own library takes both.
+    """
     return any(
-        hmac.compare_digest(signature(token, url, fields).encode(), given.encode())
+        hmac.compare_digest(signature(token, address, fields).encode(), given.encode())
         for token in tokens
+        for address in _with_and_without_port(url)
     )
+
+
+def _with_and_without_port(url: str) -> list[str]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or {"https": 443}.get(parts.scheme, 80)
+    return [parts._replace(netloc=netloc).geturl() for netloc in (host, f"{host}:{port}")]

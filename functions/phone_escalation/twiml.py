@@ -3,9 +3,15 @@
 https://www.twilio.com/docs/voice/twiml
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
+# A <Say> takes so many characters, URL-encoded: some 500 in Japanese. More is Twilio's error 13521.
+# https://www.twilio.com/docs/api/errors/13521
+LONGEST = 4500
+# Seconds until a document is asked for again.
+MOMENT = 2
 # Seconds to press a key in, after the last word.
 WAIT = 6
 
@@ -42,9 +48,37 @@ def goodbye(said: Sequence[Said] = ()) -> str:
     return _text(response)
 
 
+def wait(said: Sequence[Said], *, again: str) -> str:
+    """Say something, wait a moment and ask the address `again` what to do."""
+    response = ET.Element("Response")
+    _say(response, said)
+    ET.SubElement(response, "Pause", {"length": str(MOMENT)})
+    ET.SubElement(response, "Redirect", {"method": "POST"}).text = again
+    return _text(response)
+
+
 def _say(parent: ET.Element, said: Sequence[Said]) -> None:
+    # An empty one is Twilio's error 13520.
     for language, text in said:
-        ET.SubElement(parent, "Say", {"language": language}).text = _speakable(text)
+        for part in _parts(_speakable(text)):
+            if part.strip():
+                ET.SubElement(parent, "Say", {"language": language}).text = part
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Cut a text into what one <Say> takes, behind a sentence where there is one."""
+    while text:
+        end, length = 0, 0
+        for end, character in enumerate(text):  # noqa: B007
+            length += len(quote(character, safe=""))
+            if length > LONGEST:
+                break
+        else:
+            yield text
+            return
+        sentence = max(text.rfind(mark, 0, end) for mark in "。.、 ") + 1 or end
+        yield text[:sentence]
+        text = text[sentence:]
 
 
 def _speakable(text: str) -> str:

@@ -11,8 +11,10 @@ from phone_escalation.rotation import Language
 from phone_escalation.session import Session
 from phone_escalation.twiml import Said
 
-# Twilio's <Say> takes 4096 characters, but so much fills two minutes: see rotation.TELLING.
+# So much fills two minutes: see rotation.TELLING. twiml.py cuts it into what one <Say> takes.
 MOST = 600
+
+CUT = "…"
 
 VOICES: dict[Language, str] = {"ja": "ja-JP", "en": "en-US"}
 
@@ -26,6 +28,10 @@ class Words:
     others: str
     meanwhile: str
     further: str
+    shortened: str
+    unknown: str
+    not_given: str
+    moment: str
     attempt: str
     keys: str
     thanks: str
@@ -44,6 +50,10 @@ WORDS: dict[Language, Words] = {
         others="ほかに{count}件あります。",
         meanwhile="ほかに{count}件のアラートがあります。",
         further="このあと、さらに{count}件あります。",
+        shortened="長いため、以下は省略しました。",
+        unknown="そのキーは使えません。",
+        not_given="指定なし",
+        moment="少々お待ちください。",
         attempt="これは{attempt}回目の発信です。",
         keys="対応する場合は1、次の担当者に回す場合は2、もう一度聞く場合は3を押してください。",
         thanks="ありがとうございます。{name}さんの対応として記録しました。",
@@ -67,6 +77,10 @@ WORDS: dict[Language, Words] = {
         others="{count} more:",
         meanwhile="{count} more came in.",
         further="After these there are {count} more.",
+        shortened="The rest of it is left out.",
+        unknown="That key means nothing.",
+        not_given="not given",
+        moment="One moment, please.",
         attempt="This is call number {attempt}.",
         keys=(
             "To take it, press 1. To pass it on to the next person, press 2. "
@@ -91,13 +105,18 @@ WORDS: dict[Language, Words] = {
 
 def cut(text: str, most: int = MOST) -> str:
     """Shorten a text to what is worth listening to; an ellipsis says so."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + CUT
 
 
-def telling(session: Session, number: int, batch: int = 0) -> list[Said]:
+def moment() -> list[Said]:
+    """Return what is said where nothing is known of who is on the line: in every language."""
+    return [(VOICES[language], own.moment) for language, own in WORDS.items()]
+
+
+def telling(session: Session, number: int, batch: int = 0, *, unknown: bool = False) -> list[Said]:
     """Return what an attempt's member is told: what happened, where, how often, and the keys.
 
-    Each alert of the batch in a text of its own.
+    Each alert of the batch in a text of its own; `unknown` says first that a key means nothing.
     """
     run = session.rotation
     language = run.member_of(number).language
@@ -111,6 +130,8 @@ def telling(session: Session, number: int, batch: int = 0) -> list[Said]:
         sentences = [before.format(name=name), own.meanwhile.format(count=len(alerts))]
     else:
         sentences = [own.opening.format(group=session.group_name, place=session.place)]
+    if unknown:
+        sentences.insert(0, own.unknown)
     said: list[Said] = []
     texts = [spoken(session.alerts[alert].texts, language) for alert in alerts]
     for place, (alert, (voice, text)) in enumerate(zip(alerts, _fitting(texts), strict=True)):
@@ -120,7 +141,9 @@ def telling(session: Session, number: int, batch: int = 0) -> list[Said]:
             said.append((VOICES[language], " ".join(sentences)))
         said.append((VOICES[voice], text))
         times = session.times(alert)
-        sentences = [own.several.format(alerts=times)] if times > 1 else []
+        sentences = [own.shortened] if text.endswith(CUT) else []
+        if times > 1:
+            sentences.append(own.several.format(alerts=times))
     left = sum(alert not in alerts for alert in run.waiting)
     if left:
         sentences.append(own.further.format(count=left))
@@ -209,6 +232,7 @@ def of_alarm(alarm: Mapping[str, Any]) -> dict[Language, str]:
         for one in trigger.get("Dimensions") or []
     ]
     where = ", ".join(f"{one.get('name')} {one.get('value')}" for one in dimensions)
-    parts = [alarm["AlarmName"], alarm.get("AlarmDescription"), where, alarm.get("NewStateReason")]
+    # What is cut is at the end: what it is, where and why come first.
+    parts = [alarm["AlarmName"], where, alarm.get("NewStateReason"), alarm.get("AlarmDescription")]
     told = " ".join(f"{part}." if part[-1] not in ".。" else part for part in parts if part)
     return {"ja": cut(f"アラーム {told}"), "en": cut(f"Alarm {told}")}

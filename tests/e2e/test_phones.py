@@ -682,7 +682,9 @@ def test_an_alarm_rings_and_its_end_does_not(phones):
             if item["body"]["event"] == "ended"
         ]
     )
-    assert any("アラーム db-cpu. CPU of the database." in text for text in ended[0]["said"])
+    assert any(
+        "アラーム db-cpu. 99 > 90. CPU of the database." in text for text in ended[0]["said"]
+    )
     assert phones.begun(before) == [AOI]
 
 

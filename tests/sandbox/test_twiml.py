@@ -9,6 +9,7 @@ from sandbox import twiml
 from sandbox.twiml import BadTwiml, Gather, Hangup, Pause, Redirect, Say
 
 GOOD = [
+    (f"<Say>{'字' * 500}</Say>", (Say("字" * 500),)),
     ("", ()),
     ("<Say>a &amp; b</Say>", (Say("a & b"),)),
     (
@@ -41,7 +42,9 @@ BAD = [
     ("<Response><Gather><Hangup/></Gather></Response>", 12200),
     ('<Response><Gather input="speech"/></Response>', 12200),
     ("<Response><Say> </Say></Response>", 13520),
-    (f"<Response><Say>{'a' * 4097}</Say></Response>", 13520),
+    ("<Response><Say/></Response>", 13520),
+    (f"<Response><Say>{'a' * 4501}</Say></Response>", 13521),
+    (f"<Response><Say>{'字' * 501}</Say></Response>", 13521),
     ('<Response><Say language="ja">a</Say></Response>', 13512),
     ('<Response><Say loop="-1">a</Say></Response>', 13510),
     ('<Response><Pause length="0"/></Response>', 13610),

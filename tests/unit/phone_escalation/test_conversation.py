@@ -1,7 +1,7 @@
 import pytest
 
 from phone_escalation import rotation as steps
-from phone_escalation.conversation import Heard, reply
+from phone_escalation.conversation import Heard, Reply, reply
 from tests.unit.phone_escalation.samples import MEMBERS, NOW, started
 
 A, B = "CA1", "CA2"
@@ -65,6 +65,13 @@ def test_a_word_before_any_status_is_heard_and_says_which_call_it_is(phase):
 def test_another_call_or_attempt_is_hung_up(number, sid, digits):
     run = ringing()
     assert said(run, number, sid, 0, digits) == (run, ("nothing", 0))
+
+
+@pytest.mark.parametrize("digits", ["9", "#", "0"])
+def test_a_key_that_means_nothing_is_answered(digits):
+    run = ringing()
+    assert reply(run, Heard(1, A, 0, digits), NOW)[1] == Reply("tell", 0, 1, unknown=True)
+    assert not reply(run, Heard(1, A, 1, ""), NOW)[1].unknown
 
 
 def test_nobody_is_left():

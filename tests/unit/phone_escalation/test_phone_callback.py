@@ -2,6 +2,7 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from twilio.request_validator import RequestValidator
 
 from common import aws
@@ -254,6 +255,25 @@ def test_expired(hear, expired, step):
     expired()
     assert hear(step, Digits="1", CallStatus="completed")[0] == 403
     assert store.get(TOKEN) == before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [store.Contended("x"), EndpointConnectionError(endpoint_url="x"), ClientError({}, "PutItem")],
+    ids=["contended", "no connection", "an error"],
+)
+def test_where_the_table_does_not_answer_the_line_waits_and_comes_again(hear, monkeypatch, error):
+    with monkeypatch.context() as patch:
+
+        def fails(*_):
+            raise error
+
+        patch.setattr(store, "change", fails)
+        status, response = hear("1", Digits="1")
+    assert (status, tags(response)) == (200, ["Say", "Say", "Pause", "Redirect"])
+    assert "少々お待ちください" in says(response)
+    assert response.find("Redirect").text == f"{BASE}/phonecall/database/1?token={TOKEN}.1"
+    assert tags(hear("1")[1]) == ["Gather", "Redirect"]
 
 
 def test_what_fails_says_nothing_from_inside(hear, monkeypatch):

@@ -192,24 +192,26 @@ def test_a_message_that_is_not_clear(rows, message):
         ("{} and {}", ["a", "b"], "a and b"),
         ("{}{}", ["{}", "x{}"], "{}x{}"),
         ("{0} {x} {}", ["%s"], "{0} {x} %s"),
-        ("a {}", [""], "a "),
+        ("a {}", [""], "a 指定なし"),
+        ("{} b", [" "], "指定なし b"),
         ("{}", ["x" * 400], "x" * 299 + "…"),
         ("y" * 700 + "{}", ["x"], "y" * (MOST - 1) + "…"),
     ],
 )
 def test_fill(text, variables, expected):
-    assert fill(text, variables) == expected
+    assert fill(text, variables, "ja") == expected
 
 
 @pytest.mark.parametrize("variables", [[], ["a"], ["a", "b", "c"]])
 def test_too_few_or_too_many_variables(variables):
     with pytest.raises(InvalidEvent, match=r"^variableMessage: got \[.*takes 2 of them, for '{}"):
-        fill("{} {}", variables)
+        fill("{} {}", variables, "en")
 
 
 @given(st.lists(st.text(max_size=50), min_size=3, max_size=3))
 def test_variables_stand_where_they_belong(variables):
-    assert fill("a{}b{}c{}", variables) == "a{}b{}c{}".format(*variables)
+    given = [one.strip() or "not given" for one in variables]
+    assert fill("a{}b{}c{}", variables, "en") == "a{}b{}c{}".format(*given)
 
 
 @pytest.mark.parametrize(

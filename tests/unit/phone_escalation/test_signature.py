@@ -50,3 +50,23 @@ WORD = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 def test_as_twilios_own_library(token, fields):
     official = RequestValidator(token).compute_signature(URL, ImmutableMultiDict(fields))
     assert signature(token, URL, fields) == official
+
+
+@pytest.mark.parametrize("signed_over", ["https://a.example", "https://a.example:443"])
+@pytest.mark.parametrize("checked", ["https://a.example", "https://a.example:443"])
+def test_with_and_without_the_port(signed_over, checked):
+    path = "/phonecall/g/1?token=t.0"
+    given = RequestValidator("12345").compute_signature(signed_over + path, dict(FIELDS))
+    assert signed(given, ["12345"], checked + path, FIELDS)
+    assert not signed(given, ["12345"], checked.replace("https", "http") + path, FIELDS)
+
+
+def test_another_port_is_another_address_or_none():
+    url = "http://127.0.0.1:4600/p?token=t"
+    for over, good in (
+        (url, True),
+        (url.replace(":4600", ""), True),
+        (url.replace("46", "47"), False),
+    ):
+        given = RequestValidator("12345").compute_signature(over, dict(FIELDS))
+        assert signed(given, ["12345"], url, FIELDS) is good

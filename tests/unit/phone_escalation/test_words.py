@@ -4,6 +4,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from phone_escalation import rotation, words
+from phone_escalation import twiml as phone_twiml
+from sandbox import twiml
 from tests.unit.phone_escalation.samples import (
     DISK,
     MEMBERS,
@@ -80,6 +82,11 @@ def test_several_alerts_are_told_each_with_its_text():
             "もう一度聞く場合は3を押してください。"
         ),
     ]
+
+
+def test_a_key_that_means_nothing_is_answered():
+    told = words.telling(at(1), 1, unknown=True)
+    assert told[0][1].startswith("そのキーは使えません。 見守りからの")
 
 
 def test_what_is_too_much_for_one_telling_is_announced():
@@ -160,21 +167,21 @@ def test_cut(text, most, expected):
 @pytest.mark.parametrize(
     ("trigger", "description", "told"),
     [
-        (AWS["Trigger"], AWS["AlarmDescription"], "The database is busy. Instance db-1. "),
+        (AWS["Trigger"], AWS["AlarmDescription"], "Instance db-1. {reason} The database is busy."),
         (
             {"Dimensions": [{"Name": "A", "Value": "1"}, {"Name": "B", "Value": "2"}]},
             "忙しい。",
-            "忙しい。 A 1, B 2. ",
+            "A 1, B 2. {reason} 忙しい。",
         ),
-        ({"Dimensions": []}, None, ""),
-        ({"Metrics": [{"Expression": "a+b"}]}, "", ""),
-        (None, None, ""),
+        ({"Dimensions": []}, None, "{reason}"),
+        ({"Metrics": [{"Expression": "a+b"}]}, "", "{reason}"),
+        (None, None, "{reason}"),
     ],
 )
 def test_an_alarm_in_words(trigger, description, told):
     alarm = AWS | {"Trigger": trigger, "AlarmDescription": description}
     said = words.of_alarm(alarm)
-    rest = f"db-cpu. {told}Threshold Crossed: 1 datapoint."
+    rest = "db-cpu. " + told.format(reason="Threshold Crossed: 1 datapoint.")
     assert said == {"ja": f"アラーム {rest}", "en": f"Alarm {rest}"}
 
 
@@ -201,4 +208,7 @@ def test_the_longest_telling_fits_twilio_and_the_time_that_a_telling_has():
     told = words.telling(about(at(1), ja=words.cut("字" * 9999)), 1)
     # Some five characters a second are spoken, a key is waited for six seconds.
     assert sum(len(text) for _, text in told) / 5 + 6 < rotation.TELLING
-    assert max(len(text) for _, text in told) <= 4096
+    assert "長いため、以下は省略しました。" in told[2][1]
+    # The sandbox reads as strictly as Twilio does.
+    read = twiml.read(phone_twiml.ask(told, action="x", silence="y"))
+    assert "".join(say.text for say in read[0].prompts) == "".join(text for _, text in told)
