@@ -11,9 +11,8 @@ from playwright.sync_api import expect, sync_playwright
 
 import lifecycle
 import processes
-import supervision
 from stack import ROOT, Stack
-from tests.support import free_port, serving
+from tests.support import served_ministack
 
 FLAGS = [
     "--no-sandbox",
@@ -118,18 +117,7 @@ def new_stack() -> Iterator[Callable[[], Stack]]:
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an AWS of this session's own, with IAM enforced and no stack around it."""
-    folder = tmp_path_factory.mktemp("ministack")
-    port = free_port()
-    environ = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "AUTH": "true",
-        "GATEWAY_PORT": str(port),
-    }
-    url = f"http://127.0.0.1:{port}"
-    command = supervision.aws_command(port)
-    with serving(command, environ, health=f"{url}/_ministack/health", log=folder / "log"):
+    with served_ministack(tmp_path_factory.mktemp("ministack")) as url:
         yield url
 
 

@@ -1,6 +1,7 @@
 """What tests of several folders need: a free port, a server that runs meanwhile, patience."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import time
@@ -8,6 +9,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import supervision
 
 
 def until(look: Callable[[], Any], seconds: float = 60) -> Any:
@@ -83,3 +86,20 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def served_ministack(folder: Path) -> Iterator[str]:
+    """Serve an AWS with nothing in it; yield its address."""
+    port = free_port()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "AUTH": "true",
+        "GATEWAY_PORT": str(port),
+    }
+    url = f"http://127.0.0.1:{port}"
+    command = supervision.aws_command(port)
+    with serving(command, environ, health=f"{url}/_ministack/health", log=folder / "log"):
+        yield url

@@ -117,12 +117,12 @@ def test_the_payload_may_name_some_queries(laptop):
         (
             "cloudwatch_to_mackerel",
             BY_HAND | {"path_to_parameter": "/another"},
-            "/local/another/MACKEREL_API_KEY cannot be read: .*AccessDenied",
+            "/local/another/AWS_COGNITO_IDENTITY_PROVIDERS cannot be read: .*AccessDenied",
         ),
         (
             "cloudwatch_to_mackerel",
             BY_HAND | {"environment": "production"},
-            "/production/myApp/MACKEREL_API_KEY cannot be read: .*AccessDenied",
+            "/production/myApp/AWS_COGNITO_IDENTITY_PROVIDERS cannot be read: .*AccessDenied",
         ),
         (
             "cloudwatch_to_mackerel",

@@ -25,7 +25,7 @@ import seed
 from command import CommandError
 from db_to_cloudwatch import queries
 from stack import ROOT, Stack
-from tests.support import free_port
+from tests.support import free_port, served_ministack
 
 # What each target that has an environment needs to get as far as that environment.
 WHOLE = {
@@ -107,6 +107,13 @@ def models():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
         yield
+
+
+@pytest.fixture(scope="module")
+def ministack(tmp_path_factory):
+    """An AWS with nothing in it: no other test has made a bucket there."""
+    with served_ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ class World(RuleBasedStateMachine):
         if act == "dies" or self.sending <= self.now or job is not self.sender:
             return
         if act == "left":
-            jobs.leave_mail(job)
+            jobs.leave_mail(job, "busy")
             self.sender = None
             return
         self.sent += 1
@@ -279,7 +279,7 @@ def test_who_comes_too_late_changes_nothing(table, late):
     if late == "mailed":
         jobs.mailed(first, "refused")
     else:
-        jobs.leave_mail(first)
+        jobs.leave_mail(first, "busy")
     assert known() == second
     jobs.mailed(second, "sent", "message-2")
     assert (known().mail, known().message_id) == ("sent", "message-2")
