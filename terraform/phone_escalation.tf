@@ -6,6 +6,11 @@ locals {
   phone_table     = "${local.prefix}phone_escalation"
   phone_table_arn = "arn:${local.context.partition}:dynamodb:${local.context.region}:${local.context.account_id}:table/${local.phone_table}"
 
+  # What phone_call could not do, and Lambda gave up.
+  phone_failed     = "${local.prefix}phone-failed"
+  phone_call_arn   = "arn:${local.context.partition}:lambda:${local.context.region}:${local.context.account_id}:function:${local.prefix}phone_call:current"
+  phone_failed_arn = "arn:${local.context.partition}:sqs:${local.context.region}:${local.context.account_id}:${local.phone_failed}"
+
   phone_environment = {
     PHONE_TABLE = local.phone_table
     # What Twilio signs is the address it was given; an event does not hold it.
@@ -30,7 +35,9 @@ module "phone_call" {
   })
 
   # SNS calls it asynchronously: an alarm must not be lost, and a repeat joins the running escalation.
+  # Three tries are over within minutes: then phone_sweep looks at what failed.
   maximum_retry_attempts = 2
+  failure_queue_arn      = local.phone_failed_arn
 
   # A rotation with a gap or an overlap is found by day, not when the phone should ring.
   schedules = {
@@ -74,9 +81,13 @@ module "phone_callback" {
 module "phone_sweep" {
   source = "./modules/lambda_function"
 
-  name              = "phone_sweep"
-  context           = local.context
-  environment       = local.phone_environment
+  name    = "phone_sweep"
+  context = local.context
+  environment = merge(local.phone_environment, {
+    FAILED_QUEUE_URL = aws_sqs_queue.phone_failed.url
+    PHONE_CALL       = module.phone_call.alias_arn
+    SLACK_CHANNEL    = var.phone_escalation.slack_channel == null ? "" : var.phone_escalation.slack_channel
+  })
   shared_parameters = keys(merge(local.twilio_parameters, local.slack_parameters))
 
   # How soon what got stuck is mended is no matter of the environment.
@@ -93,12 +104,20 @@ module "phone_sweep" {
       actions   = ["dynamodb:Query"]
       resources = ["${local.phone_table_arn}/index/due"]
     },
+    { actions = ["lambda:InvokeFunction"], resources = [local.phone_call_arn] },
+    { actions = ["sqs:DeleteMessage", "sqs:ReceiveMessage"], resources = [local.phone_failed_arn] },
     {
       actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources = [local.phone_table_arn]
     },
     local.metrics_statement,
   ]
+}
+
+resource "aws_sqs_queue" "phone_failed" {
+  name                      = local.phone_failed
+  message_retention_seconds = 4 * 24 * 60 * 60
+  sqs_managed_sse_enabled   = true
 }
 
 resource "aws_dynamodb_table" "phone_escalation" {

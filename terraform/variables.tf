@@ -255,6 +255,8 @@ variable "phone_escalation" {
   type = object({
     env_type = string
     timezone = optional(string, "Asia/Tokyo")
+    # Of the suite: who hears of what no group's channel is told.
+    slack_channel = optional(string)
     callers = map(object({
       rate_limit    = number
       burst_limit   = number
@@ -267,6 +269,8 @@ variable "phone_escalation" {
   description = <<-EOT
     - `env_type`: production, or verification, where only the numbers of the rehearsal set ring.
     - `timezone`: of the times that are said, and of the days that a rotation is valid for.
+    - `slack_channel`: the id of the channel that is told of an alarm which could not be phoned, and of
+      mistakes that the daily check finds; null: they are counted as metrics and logged.
     - `callers`: name to what a monitoring system may do with its key: `rate_limit` requests a second
       in the long run, `burst_limit` at once, `quota_per_day` from midnight to midnight UTC.
     - `alarm_topics`: name to the group that an alarm sent to this SNS topic calls, by its `group_id`.

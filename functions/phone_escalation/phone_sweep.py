@@ -1,4 +1,4 @@
-"""Once a minute, move on what is stuck: a dial or a last word that nobody heard of."""
+"""Once a minute, move on what is stuck: a dial or a last word nobody heard of, a lost alarm."""
 
 import logging
 import random
@@ -9,6 +9,7 @@ from typing import Any
 
 from common import aws, failures, logs
 from common.events import parse
+from phone_escalation import failed as lost_runs
 from phone_escalation import store
 from phone_escalation.dialler import SPOKEN, look_after
 
@@ -26,7 +27,7 @@ class Event:
 
 
 def handler(event: object, context: Any) -> dict[str, Any]:
-    """Look after every session that is overdue, as far as time allows.
+    """Look after every session that is overdue, and after runs that failed, as far as time allows.
 
     Returns `{"overdue": sessions, "done": deeds, "left": names}`. Raises RunFailed naming each
     session that could not be looked after. The next run tries again, also what is left.
@@ -61,8 +62,10 @@ def handler(event: object, context: Any) -> dict[str, Any]:
                 done += outcome
     if left:
         log.warning("left for the next minute: %s", ", ".join(left))
-    failures.raise_for(failed, tried=len(tokens))
+    again, wrong = lost_runs.look(context)
+    done += again
+    failures.raise_for(failed | wrong, tried=len(tokens) + len(again) + len(wrong))
     summary = {"overdue": len(tokens), "done": done, "left": left}
-    if tokens:
+    if tokens or again:
         log.info("moved on", extra=summary)
     return summary

@@ -47,7 +47,8 @@ db_to_cloudwatch = {
 }
 
 phone_escalation = {
-  env_type = "production" # the phones are played
+  env_type      = "production" # the phones are played
+  slack_channel = "C0123456789"
   callers = {
     zabbix = { rate_limit = 50, burst_limit = 200, quota_per_day = 20000 }
     efk    = { rate_limit = 1, burst_limit = 5, quota_per_day = 50 } # soon at its limits, to see them

@@ -689,6 +689,39 @@ def test_an_alarm_rings_and_its_end_does_not(phones):
     assert phones.begun(before) == [AOI]
 
 
+def test_an_alarm_that_lambda_gave_up_is_phoned_and_a_failed_check_is_told(phones):
+    """The laptop's Lambda sends nothing to a destination: what AWS would send is put there."""
+    laptop = phones.laptop
+    sqs = laptop.aws("sqs")
+    queue = sqs.get_queue_url(QueueName="mimamori-local-phone-failed")["QueueUrl"]
+    alarm = {"AlarmName": "lost", "NewStateValue": "ALARM", "NewStateReason": "99 > 90"}
+    topic = "arn:aws:sns:ap-northeast-1:000000000000:mimamori-local-phone-database"
+    records = [{"Sns": {"TopicArn": topic, "Message": json.dumps(alarm)}}]
+    before = laptop.newest()
+    phones.does(AOI, {"answer": ["1"]})
+    for payload in ({"Records": records}, {"check": True}):
+        error = {"errorMessage": "1 of 12 failed: group_member rows 5 and 6"}
+        record = {"requestPayload": payload, "responsePayload": error}
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(record))
+
+    def all_are_done():
+        laptop.answer("phone_sweep")
+        posts = laptop.inbox(before, channel="slack")
+        return posts if posts and phones.begun(before) else None
+
+    (post,) = until(all_are_done)
+    assert "group_member rows 5 and 6" in post["body"]["text"]
+    assert phones.begun(before) == [AOI]
+    ended = until(
+        lambda: [
+            item["body"]
+            for item in laptop.inbox(before, channel="twilio")
+            if item["body"]["event"] == "ended"
+        ]
+    )
+    assert any("アラーム lost. 99 > 90." in text for text in ended[0]["said"])
+
+
 def test_the_check_names_the_rows_of_next_month(phones):
     laptop = phones.laptop
     event = Path("functions/phone_escalation/events/phone_call/check.json")

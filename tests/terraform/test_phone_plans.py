@@ -75,6 +75,32 @@ def test_what_must_not_be_lost_is_repeated(plan: Any) -> None:
     } == dict.fromkeys(plan.functions(), 0) | {"kpi_to_s3": 2, "phone_call": 2}
 
 
+def test_what_lambda_gives_up_is_looked_at_by_the_sweep(plan: Any) -> None:
+    queue = f"arn:aws:sqs:ap-northeast-1:000000000000:mimamori-{plan.environment}-phone-failed"
+    function = "arn:aws:lambda:ap-northeast-1:000000000000:function"
+    entrance = f"{function}:mimamori-{plan.environment}-phone_call:current"
+    settings = plan.resources("aws_lambda_function_event_invoke_config")
+    assert {
+        address.split(".")[1] for address, one in settings.items() if one["destination_config"]
+    } == {"phone_call"}
+
+    def allowed(name: str) -> set[tuple[str, str]]:
+        return {
+            (action, resource)
+            for statement in plan.statements(name)
+            for action in statement["Action"]
+            for resource in statement["Resource"]
+            if action.startswith(("sqs:", "lambda:"))
+        }
+
+    assert allowed("phone_call") == {("sqs:SendMessage", queue)}
+    assert allowed("phone_sweep") == {
+        ("sqs:ReceiveMessage", queue),
+        ("sqs:DeleteMessage", queue),
+        ("lambda:InvokeFunction", entrance),
+    }
+
+
 def test_a_rehearsal_is_told_from_the_real_thing(plan: Any) -> None:
     env_type = ENV_TYPES[plan.environment]
     stage = _only(plan, "aws_api_gateway_stage", "module.phone_api.")

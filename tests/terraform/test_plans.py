@@ -138,7 +138,14 @@ ENVIRONMENT = {
     "kpi_to_s3": {"KPI_BUCKET"},
     "phone_call": {"ALARM_GROUPS", "ENV_TYPE", "PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
     "phone_callback": {"PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
-    "phone_sweep": {"PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
+    "phone_sweep": {
+        "FAILED_QUEUE_URL",
+        "PHONE_CALL",
+        "PHONE_TABLE",
+        "PUBLIC_BASE_URL",
+        "SLACK_CHANNEL",
+        "TIMEZONE",
+    },
     "s3_to_bigquery": {
         "BIGQUERY_DATASET",
         "BIGQUERY_LOCATION",

@@ -79,6 +79,14 @@ data "aws_iam_policy_document" "this" {
   }
 
   dynamic "statement" {
+    for_each = var.failure_queue_arn == null ? [] : [var.failure_queue_arn]
+    content {
+      actions   = ["sqs:SendMessage"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.statements
     content {
       actions   = statement.value.actions

@@ -81,8 +81,20 @@ resource "aws_lambda_alias" "current" {
 }
 
 resource "aws_lambda_function_event_invoke_config" "this" {
+  # Lambda tries the role's right to the queue.
+  depends_on = [aws_iam_role_policy.this]
+
   function_name                = aws_lambda_function.this.function_name
   qualifier                    = aws_lambda_alias.current.name
   maximum_retry_attempts       = var.maximum_retry_attempts
   maximum_event_age_in_seconds = 21600 # Lambda's own default, said so that no plan stumbles over it
+
+  dynamic "destination_config" {
+    for_each = var.failure_queue_arn == null ? [] : [var.failure_queue_arn]
+    content {
+      on_failure {
+        destination = destination_config.value
+      }
+    }
+  }
 }

@@ -121,6 +121,12 @@ variable "statements" {
   }
 }
 
+variable "failure_queue_arn" {
+  type        = string
+  description = "The queue that gets what an asynchronous call could not do after all its tries; null: nobody hears of it."
+  default     = null
+}
+
 variable "vpc" {
   type = object({
     subnet_ids         = set(string)

@@ -8,7 +8,7 @@ import requests
 import responses
 
 from common import aws, http, parameters
-from phone_escalation import dialler, duties, phone_call, phone_callback, phone_sweep, store
+from phone_escalation import dialler, duties, failed, phone_call, phone_callback, phone_sweep, store
 from phone_escalation.session import LIFE
 from tests.unit.phone_escalation.samples import BASE, NOW
 
@@ -30,7 +30,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in (dialler, phone_call, phone_callback, phone_sweep):
+    for module in (dialler, failed, phone_call, phone_callback, phone_sweep):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -44,6 +44,8 @@ def table(moto, clock, monkeypatch):
         "TIMEZONE": "Asia/Tokyo",
         "ENV_TYPE": "production",
         "ALARM_GROUPS": '{"test-phone-database": "database"}',
+        "PHONE_CALL": "arn:aws:lambda:ap-northeast-1:000000000000:function:test-phone_call:current",
+        "SLACK_CHANNEL": "C0123456789",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("TWILIO_API_BASE", "SLACK_API_BASE"):
@@ -52,6 +54,8 @@ def table(moto, clock, monkeypatch):
     monkeypatch.setattr(dialler, "SPOKEN", 600)
     monkeypatch.setattr(duties, "_kept", {})
     monkeypatch.setattr(parameters, "_known", {})
+    queue = aws.client("sqs").create_queue(QueueName="test-phone-failed")
+    monkeypatch.setenv("FAILED_QUEUE_URL", queue["QueueUrl"])
     dynamodb = aws.client("dynamodb")
     dynamodb.create_table(
         TableName="test-phone_escalation",
