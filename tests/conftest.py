@@ -46,6 +46,7 @@ APART = {
     "e2e/test_kpis.py": "e2e-2",
     "e2e/test_phones.py": "e2e-2",
     "e2e/test_scheduler.py": "e2e-2",
+    "e2e/test_slack.py": "e2e-2",
     "terraform/test_modules.py": "terraform-2",
 }
 
