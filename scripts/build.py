@@ -65,12 +65,12 @@ def build(function: str) -> Path:
         for source in ("common", package):
             shutil.copytree(FUNCTIONS / source, new / source, ignore=LEFT_OUT)
         _pin(new)
-        if _content(folder) != _content(new):
-            _import(function, new)
+        content = _digest(new)
+        _check_import(function, new, content)
         with (folder.parent / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # What is the same stays where it is: another deploy may be reading it.
-            if _content(folder) != _content(new):
+            if _digest(folder) != content:
                 shutil.rmtree(folder, ignore_errors=True)
                 new.rename(folder)
     finally:
@@ -119,8 +119,16 @@ def vendored(requirements: Path) -> Path:
     return folder
 
 
-def _import(function: str, folder: Path) -> None:
+def _check_import(function: str, folder: Path, content: str) -> None:
+    """Import a function as Lambda would, once for each content (its `_digest`).
+
+    What has passed is noted beside the Python that imported it, and goes when that is replaced.
+    """
     script = Path(__file__).with_name("import_check.py")
+    key = "\0".join((content, handler(function), script.read_text(encoding="utf-8")))
+    passed = BARE_PYTHON.parent.parent / "imported" / hashlib.sha256(key.encode()).hexdigest()
+    if passed.exists():
+        return
     done = subprocess.run(
         [BARE_PYTHON, "-I", "-B", script, folder, handler(function)],
         env={},
@@ -130,17 +138,18 @@ def _import(function: str, folder: Path) -> None:
     )
     if done.returncode:
         raise CommandError(f"{function} cannot be imported: {done.stderr.strip()}")
+    passed.parent.mkdir(exist_ok=True)
+    passed.touch()
 
 
-def _content(folder: Path) -> dict[Path, tuple[int, float, bytes]]:
-    return {
-        path.relative_to(folder): (
-            path.stat().st_mode,
-            path.stat().st_mtime,
-            path.read_bytes() if path.is_file() else b"",
-        )
-        for path in folder.rglob("*")
-    }
+def _digest(folder: Path) -> str:
+    """Return the SHA-256 of names, modes, times and bytes in a folder."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        known, data = path.stat(), path.read_bytes() if path.is_file() else b""
+        name = path.relative_to(folder)
+        total.update(f"{name}\0{known.st_mode}\0{known.st_mtime}\0{len(data)}\0".encode() + data)
+    return total.hexdigest()
 
 
 def _pin(folder: Path) -> None:
