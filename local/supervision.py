@@ -32,10 +32,6 @@ PHONES = {
     "+819000000092": "訓練用 2",
 }
 SANDBOX = ROOT / "local/sandbox"
-# Seconds. No client keeps an idle connection for as long (Terraform's provider does for 90 s), so
-# the server, whose own 75 s are too few, is never the one that closes it: a request that comes
-# while Hypercorn closes may be carried out and get no answer, and the client sends it again.
-KEEP_ALIVE = 24 * 60 * 60
 
 
 def base_environment(stack: Stack) -> dict[str, str]:
@@ -59,12 +55,18 @@ def aws_command(port: int, root: Path = ROOT) -> list[str]:
 
     It also reads the environment: GATEWAY_PORT has to be the same port.
     """
-    return [
-        *(str(root / ".local/ministack/bin/python"), "-P", "-m", "hypercorn"),
-        # In this one process: a worker of its own would outlive a killed parent.
-        *("--workers", "0", "--keep-alive", str(KEEP_ALIVE)),
-        *("--bind", f"127.0.0.1:{port}", f"{root / 'local/aws/mimamori_aws.py'}:app"),
-    ]
+    python = root / ".local/ministack/bin/python"
+    return [str(python), *_served(root / "local/aws", "mimamori_aws:app", port)]
+
+
+def sandbox_command(port: int) -> list[str]:
+    """Return the command that serves the sandbox on 127.0.0.1:`port`; it reads SANDBOX_*."""
+    return [sys.executable, *_served(SANDBOX.parent, "sandbox.app:app", port), "log"]
+
+
+def _served(folder: Path, app: str, port: int) -> list[str]:
+    # -P: a program's working folder is no place to import from.
+    return ["-P", str(ROOT / "local/serve.py"), str(folder), app, str(port)]
 
 
 def configuration(stack: Stack) -> str:
@@ -114,11 +116,6 @@ def configuration(stack: Stack) -> str:
         # Changed code is a changed configuration, so the next start restarts the sandbox.
         "SANDBOX_CODE": _digest(SANDBOX),
     }
-    # -P: a program's working folder is no place to import from.
-    uvicorn = [
-        *(sys.executable, "-P", "-m", "uvicorn", "--app-dir", str(SANDBOX.parent)),
-        *("--host", "127.0.0.1", "--port", str(stack.sandbox_port), "sandbox.app:app"),
-    ]
     user = "user = root\n" if os.geteuid() == 0 else ""  # it warns of running as root unasked
     parts = [
         f"""[supervisord]
@@ -146,7 +143,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
         _program("ministack", aws_command(stack.port, stack.root), ministack, stop_seconds=5),
         # Time to write back what it holds in memory.
         _program("mariadb", database.command(), {}, stop_seconds=20),
-        _program("sandbox", uvicorn, sandbox, stop_seconds=5),
+        _program("sandbox", sandbox_command(stack.sandbox_port), sandbox, stop_seconds=5),
     ]
     return "\n".join(parts)
 

@@ -47,7 +47,7 @@ def write(tree):
             f"{HANDLER}:2: ModuleNotFoundError: No module named 'nothing_here'",
         ),
         # Where this is tried there is more than on Lambda: the zip has to bring it.
-        (HANDLER, f"import hypercorn\n{GOOD}", "not in the zip: "),
+        (HANDLER, f"import uvicorn\n{GOOD}", "not in the zip: "),
         (HANDLER, f"import os\nos.environ['NOT_SET']\n{GOOD}", f"{HANDLER}:2: KeyError: 'NOT_SET'"),
         (HANDLER, f"raise SystemExit(3)\n{GOOD}", f"{HANDLER}:1: SystemExit: 3"),
         (

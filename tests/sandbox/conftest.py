@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import sys
 import time
 from dataclasses import dataclass
 
@@ -12,7 +11,8 @@ import pytest
 import requests
 from botocore.config import Config
 
-from stack import GOOGLE_AUDIENCE, GOOGLE_PROJECT, GOOGLE_SERVICE_ACCOUNT, REGION, ROOT
+import supervision
+from stack import GOOGLE_AUDIENCE, GOOGLE_PROJECT, GOOGLE_SERVICE_ACCOUNT, REGION
 from tests.support import free_port, serving
 
 KEY = "a-key-of-the-tests"
@@ -73,11 +73,8 @@ def start_sandbox():
             "SANDBOX_GOOGLE_PROJECT": GOOGLE_PROJECT,
             **extra,
         }
-        command = [
-            sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT / "local"), "sandbox.app:app",
-            "--host", "127.0.0.1", "--port", str(port),
-        ]  # fmt: skip
         url = f"http://127.0.0.1:{port}"
+        command = supervision.sandbox_command(port)
         with serving(command, environ, health=f"{url}/health", log=folder / "sandbox.log"):
             yield Server(url)
 
