@@ -26,6 +26,8 @@ JOB :=
 export TMPDIR := $(CURDIR)/.local/tmp
 export MPLCONFIGDIR := $(CURDIR)/.local/cache/matplotlib
 export PYTHONPATH := local
+# Each target starts Python, the tests hundreds of times: none compiles anew what one has compiled.
+export PYTHONDONTWRITEBYTECODE :=
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 # `eval "$$(…)"` alone would go on where the script inside it failed.

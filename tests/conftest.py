@@ -39,14 +39,14 @@ expect.set_options(timeout=30_000)
 FIRST_PORT = 5100 + 400 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 # What shares a stack, a database, a plan or zips stays with one worker; elsewhere a file does.
 TOGETHER = ("e2e", "local", "database", "package", "terraform")
-# But the whole stack comes up twice, for two halves of its tests: most of both is waiting. And the
-# modules' own tests share nothing with the plans.
+# But the whole stack comes up three times, for a third of its tests each: most of that is waiting.
+# And the modules' own tests share nothing with the plans.
 APART = {
     "e2e/test_exports.py": "e2e-2",
     "e2e/test_kpis.py": "e2e-2",
-    "e2e/test_phones.py": "e2e-2",
-    "e2e/test_scheduler.py": "e2e-2",
-    "e2e/test_slack.py": "e2e-2",
+    "e2e/test_phones.py": "e2e-3",
+    "e2e/test_scheduler.py": "e2e-3",
+    "e2e/test_slack.py": "e2e-3",
     "terraform/test_modules.py": "terraform-2",
 }
 
@@ -69,13 +69,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 class Spans:
-    """When the tests of each folder ran: at the end of a run it prints how long each took."""
+    """When the tests of each group ran: at the end of a run it prints how long each took.
+
+    A group is what stays with one worker; elsewhere, a folder.
+    """
 
     def __init__(self) -> None:
         self.of: dict[str, list[pytest.TestReport]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.of.setdefault(report.nodeid.split("/")[1], []).append(report)
+        folder, group = report.nodeid.split("/")[1], report.nodeid.rpartition("@")[2]
+        self.of.setdefault(group if folder in TOGETHER else folder, []).append(report)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminalreporter.section("time of each group: from its first test to its last, and at work")
