@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import secrets
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -87,6 +89,21 @@ def status(stack: Stack) -> list[Status]:
     born = int(psutil.Process(pid).create_time())
     now = int(time.time())
     return [*rows, _row(stack, "supervisor", Program("supervisor", "RUNNING", pid, born, now, ""))]
+
+
+def started_by_schedules(stack: Stack) -> dict[str, datetime]:
+    """Return when the AWS last started each function for a rule, to the second; its log tells.
+
+    Names are the AWS's own, e.g. mimamori-local-db_to_cloudwatch. What ran before the AWS was
+    started anew is forgotten.
+    """
+    line = re.compile(r"(?m)^(\S+ \S+) INFO \[events\] EventBridge → Lambda (\S+): dispatched$")
+    text = stack.log_of("ministack").read_text(encoding="utf-8")
+    _, _, text = text.rpartition("services available on port")
+    return {
+        name: datetime.strptime(at, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        for at, name in line.findall(text)
+    }
 
 
 def control(

@@ -78,8 +78,8 @@ class Spans:
         self.of: dict[str, list[pytest.TestReport]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        folder, group = report.nodeid.split("/")[1], report.nodeid.rpartition("@")[2]
-        self.of.setdefault(group if folder in TOGETHER else folder, []).append(report)
+        folder, (_, _, group) = report.nodeid.split("/")[1], report.nodeid.partition("@")
+        self.of.setdefault((folder in TOGETHER and group) or folder, []).append(report)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminalreporter.section("time of each group: from its first test to its last, and at work")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 
+import lifecycle
 import seed
 from stack import ROOT, Stack
 from tests.support import until
@@ -131,22 +132,15 @@ def quiet(laptop: Laptop) -> Iterator[None]:
     assert rules
     for rule in rules:
         events.disable_rule(Name=rule)
-    until(lambda: all(_has_run(laptop, *one) for one in _last_dispatches(laptop).items()))
+    until(
+        lambda: all(
+            _has_run(laptop, name, at.timestamp())
+            for name, at in lifecycle.started_by_schedules(laptop.stack).items()
+        )
+    )
     yield
     for rule in rules:
         events.enable_rule(Name=rule)
-
-
-def _last_dispatches(laptop: Laptop) -> dict[str, float]:
-    """Return when a rule last started each function, in epoch seconds: the AWS's own log tells."""
-    line = re.compile(r"(?m)^(\S+ \S+) INFO \[events\] EventBridge → Lambda (\S+): dispatched$")
-    text = laptop.stack.log_of("ministack").read_text(encoding="utf-8")
-    # What ran before it was started anew is forgotten.
-    _, _, text = text.rpartition("services available on port")
-    return {
-        name: datetime.strptime(at, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
-        for at, name in line.findall(text)
-    }
 
 
 def _has_run(laptop: Laptop, function: str, dispatched: float) -> bool:
