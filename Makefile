@@ -100,7 +100,7 @@ secret: guard ready ## fill the secret NAME=… from standard input
 
 ##@ The code
 test: lint browser ## every test there is, the laptop's stack included
-	@$(PYTEST) -n 4 --dist=loadgroup --no-loadscope-reorder --durations=20 $(ARGS)
+	@$(PYTEST) -n 5 --dist=loadgroup --no-loadscope-reorder --durations=20 $(ARGS)
 test-unit: base ## the tests that need nothing but Python
 	@$(PYTEST) -n 2 --dist=loadgroup tests/unit
 explore: base ## the tests of random input, with more of it, and other than last time
