@@ -291,7 +291,7 @@ locals {
       namespace   = "Mimamori"
       metric      = "ExportsGivenUp"
       statistic   = "Sum"
-      dimensions  = {}
+      dimensions  = { Environment = var.environment }
     }
     exports-dead = {
       description = "A failed export waits in ${module.export_queue.dead_name}: export_mail does not take it, see its log."
@@ -305,7 +305,7 @@ locals {
       namespace   = "Mimamori"
       metric      = "ExportMailsRefused"
       statistic   = "Sum"
-      dimensions  = {}
+      dimensions  = { Environment = var.environment }
     }
     exports-mails-dead = {
       description = "A mail could not be sent for six hours: see the log of export_mail, then send ${module.export_mails_queue.dead_name} back to its queue."

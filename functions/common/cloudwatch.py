@@ -1,4 +1,4 @@
-"""Read CloudWatch metrics: declared in a payload, asked in few requests, read whole."""
+"""CloudWatch metrics: those of a payload are read, in few requests; the suite's own are counted."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,13 +8,18 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
-from common import aws
+from common import aws, parameters
 from common.batches import send
 from common.events import require
 from common.parameters import ParameterError
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 QUERIES_A_REQUEST = 500
+
+# Of the metrics that count what became of the suite's own work.
+NAMESPACE = "Mimamori"
+# The dimension of all that the suite puts: two environments may share an account.
+ENVIRONMENT = "Environment"
 
 Query = dict[str, Any]
 
@@ -227,6 +232,27 @@ def read_all(
     problems |= {i: problem for i, one in series.items() if (problem := one.problem())}
     good = {i: one for i, one in series.items() if i not in problems}
     return good, {i: str(problem) for i, problem in problems.items()}
+
+
+def count(metric: str, at: int, dimensions: Mapping[str, str] | None = None) -> None:
+    """Count one in a metric of the suite's own, at a time in epoch seconds.
+
+    Its dimension is the environment of the function. With more dimensions it is counted with and
+    without them: one alarm is then enough for all their values. Raises ClientError.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
+    """
+    own = {ENVIRONMENT: parameters.environment(parameters.path(None, None))}
+    data = [
+        {
+            "MetricName": metric,
+            "Dimensions": [{"Name": name, "Value": value} for name, value in each.items()],
+            "Timestamp": datetime.fromtimestamp(at, UTC),
+            "Value": 1,
+            "Unit": "Count",
+        }
+        for each in ([own, {**own, **dimensions}] if dimensions else [own])
+    ]
+    aws.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data)
 
 
 def refuses(error: Exception) -> bool:

@@ -31,10 +31,9 @@ class Parameters:
         if name in self._errors:
             raise ParameterError(f"SSM parameter {parameter} {self._errors[name]}")
         if self._values[name] == PLACEHOLDER:
-            environment = self._path.split("/")[1]
             raise ParameterError(
                 f"SSM parameter {parameter} has no value yet: "
-                f"run make secret ENV={environment} NAME={name}"
+                f"run make secret ENV={environment(self._path)} NAME={name}"
             )
         return self._values[name]
 
@@ -60,6 +59,11 @@ def path(environment: str | None, path_to_parameter: str | None) -> str:
         "a path such as /myApp, together with environment",
     )
     return f"/{environment}{path_to_parameter}"
+
+
+def environment(path: str) -> str:
+    """Return the environment whose parameters live at a path: of `/staging/myApp` `staging`."""
+    return path.split("/")[1]
 
 
 _known: dict[tuple[str, frozenset[str]], tuple[float, Parameters]] = {}

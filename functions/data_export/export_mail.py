@@ -16,14 +16,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import aws, events, failures, logs, sqs
+from common import aws, cloudwatch, events, failures, logs, sqs
 from common.events import parse, require
 from common.queries import InvalidQuery
 from data_export import jobs, words
 from data_export.jobs import Busy, Job
 from data_export.request import Request, anonymous, load, names, parse_message
 
-NAMESPACE = "Mimamori"
 # Seconds that sending a mail may take; one that is not begun is no mail that goes out twice.
 SENDING = 15
 # The lease of a mail goes on for so long after the function's own end.
@@ -142,7 +141,7 @@ def _mail(job_id: str, context: Any, *, again: bool = False) -> str:
     except Refused as refused:
         # No traceback: it says no more.
         log.error("refused", extra={"job_id": job_id, "reason": str(refused)})  # noqa: TRY400
-        _count("ExportMailsRefused")
+        cloudwatch.count("ExportMailsRefused", int(time.time()))
         jobs.mailed(job, "refused", reason=str(refused))
         return "refused"
     except Exception as error:
@@ -262,7 +261,7 @@ def _end(body: str, message_id: str) -> None:
     except (ValueError, RecursionError) as error:
         reason = anonymous(str(error))
         log.error("no request", extra={"message_id": message_id, "reason": reason})  # noqa: TRY400
-        _count("ExportsGivenUp")
+        cloudwatch.count("ExportsGivenUp", int(time.time()))
         return
     job_id, now = message.job_id, int(time.time())
     request = message.as_item() if isinstance(message, Request) else None
@@ -275,7 +274,7 @@ def _end(body: str, message_id: str) -> None:
         _abort(job.key, job.upload_id)
     reason = detail if job else "there is no such job to go on with"
     log.error("given up", extra={"job_id": job_id, "message_id": message_id, "reason": reason})
-    _count("ExportsGivenUp")
+    cloudwatch.count("ExportsGivenUp", now)
 
 
 def _abort(key: str, upload_id: str) -> None:
@@ -287,11 +286,6 @@ def _abort(key: str, upload_id: str) -> None:
     except ClientError as error:
         if not aws.has_code(error, "NoSuchUpload"):
             raise
-
-
-def _count(metric: str) -> None:
-    datum = {"MetricName": metric, "Value": 1, "Unit": "Count"}
-    aws.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=[datum])
 
 
 @cache

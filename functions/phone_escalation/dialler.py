@@ -8,19 +8,17 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from common import aws, parameters
+from common import cloudwatch, parameters
 from common.slack import Slack
 from phone_escalation import addresses, rotation, store, words
 from phone_escalation.rotation import Action, Attempt, Rotation
 from phone_escalation.session import Session
 from phone_escalation.twilio import NotHeard, Refused, Twilio, Unknown
 
-NAMESPACE = "Mimamori"
 # Twilio is spoken with for so long, in seconds: less than a claim's lease.
 SPOKEN = 20
 
@@ -200,7 +198,8 @@ class _Hand:
             )
         try:
             if not run.counted:
-                self._count(session)
+                self._count("PhoneEscalationExhausted", run.ended_at or session.started_at)
+                self._change(lambda run, _: rotation.counted(run))
         except Exception:
             if not session.slack_channel:
                 raise
@@ -216,7 +215,7 @@ class _Hand:
             return
         session = claimed[1]
         if session.rotation.warnings == 1:
-            self._put_metric("PhoneRosterProblem", session.started_at)
+            self._count("PhoneRosterProblem", session.started_at)
         self._post(words.warning(session))
         self._change(lambda run, _: rotation.warned(run))
 
@@ -226,23 +225,8 @@ class _Hand:
             (token,) = _settings("SLACK_BOT_TOKEN")
             Slack(token, deadline=self._deadline).post(self._session.slack_channel, text)
 
-    def _put_metric(self, name: str, at: int) -> None:
-        datum = {
-            "MetricName": name,
-            "Timestamp": datetime.fromtimestamp(at, UTC),
-            "Value": 1,
-            "Unit": "Count",
-        }
-        group = [{"Name": "Group", "Value": self._session.group_id}]
-        # Without a dimension, too: one alarm is enough for all groups.
-        data = [datum, datum | {"Dimensions": group}]
-        aws.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data)
-
-    def _count(self, session: Session) -> None:
-        self._put_metric(
-            "PhoneEscalationExhausted", session.rotation.ended_at or session.started_at
-        )
-        self._change(lambda run, _: rotation.counted(run))
+    def _count(self, metric: str, at: int) -> None:
+        cloudwatch.count(metric, at, {"Group": self._session.group_id})
 
     def _number(self, attempt: int) -> str:
         return self._session.rotation.member_of(attempt).number

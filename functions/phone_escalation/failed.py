@@ -10,15 +10,13 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from common import aws, parameters
+from common import aws, cloudwatch, parameters
 from common.mrkdwn import escaped
 from common.slack import Slack
 
-NAMESPACE = "Mimamori"
 # An alarm is tried again for so many seconds.
 YOUNG = 15 * 60
 # A message is looked at again after so many seconds.
@@ -121,10 +119,4 @@ def _tell(metric: str, text: str, at: int) -> None:
         found = parameters.remembered(parameters.path(None, None), ["SLACK_BOT_TOKEN"])
         slack = Slack(found["SLACK_BOT_TOKEN"], deadline=monotonic() + SPOKEN)
         slack.post(channel, text)
-    datum = {
-        "MetricName": metric,
-        "Timestamp": datetime.fromtimestamp(at, UTC),
-        "Value": 1,
-        "Unit": "Count",
-    }
-    aws.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=[datum])
+    cloudwatch.count(metric, at)

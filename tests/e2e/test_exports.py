@@ -503,7 +503,7 @@ def test_what_fails_five_times_is_given_up_and_told(exports, doomed):
     metrics = exports.aws("cloudwatch").list_metrics(
         Namespace="Mimamori", MetricName="ExportsGivenUp"
     )["Metrics"]
-    assert metrics
+    assert [one["Dimensions"] for one in metrics] == [[{"Name": "Environment", "Value": "local"}]]
 
 
 def test_a_mail_that_was_put_off_for_an_hour_goes_out(exports, put_off):

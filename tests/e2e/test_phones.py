@@ -266,7 +266,9 @@ def test_busy_is_the_same_once_more_then_the_next_and_at_the_end_exhausted(phone
     metric = phones.laptop.aws("cloudwatch").list_metrics(
         Namespace="Mimamori", MetricName="PhoneEscalationExhausted"
     )["Metrics"]
-    assert {"Name": "Group", "Value": group} in [d for m in metric for d in m["Dimensions"]]
+    told = [{d["Name"]: d["Value"] for d in m["Dimensions"]} for m in metric]
+    assert {"Environment": "local"} in told
+    assert {"Environment": "local", "Group": group} in told
 
 
 def test_the_same_alert_joins(phones):

@@ -473,15 +473,15 @@ def test_alarms_are_made_where_somebody_is_told(plan: Any) -> None:
     alarms = plan.resources("aws_cloudwatch_metric_alarm").values()
     told = plan.json["variables"].get("alarm_actions", {}).get("value") or []
     assert bool(alarms) == bool(told) == (plan.environment == "production")
-    watched = {(one["namespace"], *(one["dimensions"] or {}).values()) for one in alarms}
-    prefix = f"mimamori-{plan.environment}"
+    watched = {(one["namespace"], one["metric_name"], *one["dimensions"].items()) for one in alarms}
+    prefix, waiting = f"mimamori-{plan.environment}", "ApproximateNumberOfMessagesVisible"
+    queues = ("exports-dead", "exports-mails-dead", "exports-unmailed", "kpis-dead")
+    ours = ("ExportMailsRefused", "ExportsGivenUp")
     assert not told or watched == {
-        ("Mimamori",),
-        ("AWS/SQS", f"{prefix}-exports-dead"),
-        ("AWS/SQS", f"{prefix}-exports-mails-dead"),
-        ("AWS/SQS", f"{prefix}-exports-unmailed"),
-        ("AWS/SQS", f"{prefix}-kpis-dead"),
-        ("AWS/Lambda", f"{prefix}-kpi_to_s3"),
+        # Another environment of the account wakes nobody here.
+        *(("Mimamori", metric, ("Environment", plan.environment)) for metric in ours),
+        *(("AWS/SQS", waiting, ("QueueName", f"{prefix}-{queue}")) for queue in queues),
+        ("AWS/Lambda", "Errors", ("FunctionName", f"{prefix}-kpi_to_s3")),
     }
     for one in alarms:
         assert one["alarm_actions"] == told

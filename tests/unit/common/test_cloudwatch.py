@@ -2,11 +2,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from common import aws
 from common.cloudwatch import (
     FromParameter,
     Metric,
     Series,
     Window,
+    count,
     inputs,
     read,
     requests,
@@ -183,3 +185,28 @@ def test_pages_of_partial_data_are_put_together():
 )
 def test_a_series_that_cannot_be_trusted_says_why(pages, problem):
     assert read(Pages(*pages), [{"Id": "a"}], WINDOW)["a"].problem().startswith(problem)
+
+
+def test_each_environment_counts_for_itself(moto, monkeypatch):
+    at = 1_795_392_000
+    count("Lost", at)
+    monkeypatch.setenv("PARAMETER_PATH", "/other/team/myApp")
+    count("Lost", at, {"Group": "database"})
+    listed = aws.client("cloudwatch").list_metrics(Namespace="Mimamori")["Metrics"]
+    assert {one["MetricName"] for one in listed} == {"Lost"}
+    told = [{one["Name"]: one["Value"] for one in each["Dimensions"]} for each in listed]
+    # Without the group, too: one alarm is enough for all of them.
+    expected = [{"Environment": "test"}, {"Environment": "other"}]
+    expected.append({"Environment": "other", "Group": "database"})
+    assert sorted(told, key=str) == sorted(expected, key=str)
+    answer = aws.client("cloudwatch").get_metric_statistics(
+        Namespace="Mimamori",
+        MetricName="Lost",
+        Dimensions=[{"Name": "Environment", "Value": "test"}],
+        StartTime=at,
+        EndTime=at + 60,
+        Period=60,
+        Statistics=["Sum"],
+        Unit="Count",
+    )
+    assert [point["Sum"] for point in answer["Datapoints"]] == [1]

@@ -17,6 +17,10 @@ def test_path(environment, path, expected):
     assert parameters.path(environment, path) == expected
 
 
+def test_the_environment_of_a_path():
+    assert parameters.environment("/prod-1/team/my_app.x") == "prod-1"
+
+
 @pytest.mark.parametrize(
     ("environment", "path", "field"),
     [

@@ -154,6 +154,7 @@ def counted(metric):
     found = aws.client("cloudwatch").get_metric_statistics(
         Namespace="Mimamori",
         MetricName=metric,
+        Dimensions=[{"Name": "Environment", "Value": "test"}],
         StartTime=0,
         EndTime=4_000_000_000,
         Period=86400,

@@ -336,12 +336,14 @@ EXHAUSTED = [
     for step in (("claim", number), ("status", number, f"CA{number}", "no-answer"))
 ]
 
+OF_TEST = {"Name": "Environment", "Value": "test"}
+
 
 def metric():
     listed = aws.client("cloudwatch").list_metrics(Namespace="Mimamori")["Metrics"]
     # Once for all groups, once with the group.
     bare, found = sorted(listed, key=lambda one: len(one["Dimensions"]))
-    assert (bare["MetricName"], bare["Dimensions"]) == (found["MetricName"], [])
+    assert (bare["MetricName"], bare["Dimensions"]) == (found["MetricName"], [OF_TEST])
     return found["MetricName"], found["Dimensions"]
 
 
@@ -349,7 +351,8 @@ def test_the_report(begin, look, web, clock):
     begin(*EXHAUSTED, slack_channel="C0123456789")
     posted = web.post(SLACK, json={"ok": True})
     assert look() == ["report"]
-    assert metric() == ("PhoneEscalationExhausted", [{"Name": "Group", "Value": "database"}])
+    dimensions = [OF_TEST, {"Name": "Group", "Value": "database"}]
+    assert metric() == ("PhoneEscalationExhausted", dimensions)
     assert "C0123456789" in posted.calls[0].request.body
     clock.now += PAUSE
     assert look() == []

@@ -56,11 +56,13 @@ def invoked(monkeypatch):
 @pytest.fixture
 def counted(table, monkeypatch):
     found = []
-    monkeypatch.setattr(
-        aws.client("cloudwatch"),
-        "put_metric_data",
-        lambda MetricData, **_: found.extend(one["MetricName"] for one in MetricData),  # noqa: N803
-    )
+
+    def put(Namespace, MetricData):  # noqa: N803 (AWS's names)
+        (datum,) = MetricData
+        assert datum["Dimensions"] == [{"Name": "Environment", "Value": "test"}]
+        found.append(datum["MetricName"])
+
+    monkeypatch.setattr(aws.client("cloudwatch"), "put_metric_data", put)
     return found
 
 
