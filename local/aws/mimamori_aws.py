@@ -1,9 +1,13 @@
-"""The laptop's AWS: ministack, and what Lambda logs of a run that came to no result.
+"""The laptop's AWS: ministack, with what it lacks beside AWS. It runs in ministack's environment.
 
 Where a function cannot be imported, or its process ends, ministack tells the caller alone, and the
 log has START and END as after a run that went well. Lambda's runtime writes the error as a line of
-JSON, which this adds. It runs in ministack's own environment.
+JSON, which this adds.
 https://github.com/aws/aws-lambda-python-runtime-interface-client (bootstrap.py, log_error)
+
+CloudWatch matches dimensions whole: a query without any reads the metric that has none, where
+ministack reads all of that name.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Dimension
 """
 
 import functools
@@ -13,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ministack.app import app
-from ministack.services import lambda_svc
+from ministack.services import cloudwatch, lambda_svc
 
 __all__ = ["app"]
 
@@ -48,4 +52,18 @@ def _as_lambda(body: dict[str, Any], handler: str) -> dict[str, Any]:
     return {"errorMessage": said, "errorType": "Runtime.ImportModuleError"}
 
 
+class Whole(dict[str, str]):
+    """The dimensions of a query; ministack takes a false value for 'whatever they are'."""
+
+    def __bool__(self) -> bool:
+        """Return True, without any as well."""
+        return True
+
+
+def whole(read: Callable[[Any], dict[str, str]]) -> Callable[[Any], Whole]:
+    """Return `read`, which reads the dimensions of a query, so that they are matched whole."""
+    return lambda dimensions: Whole(read(dimensions))
+
+
+cloudwatch._dims_from_list = whole(cloudwatch._dims_from_list)  # noqa: SLF001
 lambda_svc._execute_function_warm = telling(lambda_svc._execute_function_warm)  # noqa: SLF001

@@ -165,6 +165,32 @@ def test_compressed_metrics_arrive(cloudwatch, front):
     assert ask(cloudwatch, big)[0]["Values"] == [999]
 
 
+def test_dimensions_are_matched_whole(cloudwatch):
+    one, two = {"Name": "A", "Value": "x"}, {"Name": "B", "Value": "y"}
+    sets = {"none": [], "one": [one], "both": [one, two], "other": [{"Name": "A", "Value": "z"}]}
+    cloudwatch.put_metric_data(
+        Namespace="Whole",
+        MetricData=[
+            {"MetricName": "Sold", "Dimensions": dimensions, "Timestamp": START, "Value": value}
+            for value, dimensions in enumerate(sets.values(), 1)
+        ],
+    )
+
+    def about(dimensions):
+        return {"Namespace": "Whole", "MetricName": "Sold", "Dimensions": dimensions}
+
+    queries = [
+        {"Id": name, "MetricStat": {"Metric": about(each), "Period": 300, "Stat": "Sum"}}
+        for name, each in (sets | {"nobody": [two]}).items()
+    ]
+    found = {result["Id"]: result["Values"] for result in ask(cloudwatch, *queries)}
+    assert found == {"none": [1], "one": [2], "both": [3], "other": [4], "nobody": []}
+    counted = cloudwatch.get_metric_statistics(
+        **about([]), StartTime=START, EndTime=END, Period=300, Statistics=["Sum"]
+    )
+    assert [point["Sum"] for point in counted["Datapoints"]] == [1]
+
+
 def test_a_role_is_judged_by_its_policy(front, client, role):
     nobody = client("cloudwatch", front, *role())
     with pytest.raises(ClientError) as caught:
