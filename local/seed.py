@@ -199,7 +199,7 @@ def put_users(stack: Stack, now: datetime) -> int:
     """
     end = datetime.fromtimestamp(now.timestamp() // 300 * 300, UTC)
     minutes = [end - timedelta(minutes=5 * age) for age in range(2 * 24 * 12, 0, -1)]
-    dimensions = [{"Name": "RDS", "Value": "RECORDS"}]
+    dimensions = [{"Name": "Environment", "Value": "local"}, {"Name": "RDS", "Value": "RECORDS"}]
     cloudwatch = client(stack, "cloudwatch")
     there = _minutes_there(cloudwatch, ("RDS/RECORDS", "USERS", dimensions), minutes[0], end)
     with stack.connect("reader") as connection, connection.cursor() as cursor:

@@ -8,7 +8,15 @@ from typing import Literal
 
 import isodate
 
-from common.cloudwatch import Metric, Window, aligned, check_period, check_stat, identified
+from common.cloudwatch import (
+    ENVIRONMENT,
+    Metric,
+    Window,
+    aligned,
+    check_period,
+    check_stat,
+    identified,
+)
 from common.events import require
 
 RANGES = {"day": "P1D", "week": "P7D", "month": "P1M", "3months": "P3M"}
@@ -121,12 +129,12 @@ class Graph:
         return replace(self, metrics=metrics, period=period)
 
 
-def users(target: float) -> Graph:
-    """Return the graph that is posted where none is declared: the trend of the users' number."""
+def users(target: float, environment: str) -> Graph:
+    """Return the graph where none is declared: the trend of an environment's number of users."""
     metric = GraphMetric(
         namespace="RDS/RECORDS",
         metric="USERS",
-        dimensions={"RDS": "RECORDS"},
+        dimensions={ENVIRONMENT: environment, "RDS": "RECORDS"},
         stat="Maximum",
     )
     return Graph(

@@ -72,11 +72,13 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     deadline = monotonic() + context.get_remaining_time_in_millis() / 1000 - 2
     request = parse(Event, event)
     now = datetime.now(ZoneInfo(request.timezone))
-    shown = [graph.filled(now) for graph in request.graphs or [graphs.users(request.target)]]
+    path = parameters.path(request.environment, request.path_to_parameter)
+    trend = graphs.users(request.target, parameters.environment(path))
+    shown = [graph.filled(now) for graph in request.graphs or [trend]]
     numbered = graphs.numbered(shown)
     metrics = {i: metric for own in numbered for i, metric in own.items()}
     settings = parameters.read(
-        parameters.path(request.environment, request.path_to_parameter),
+        path,
         {"SLACK_BOT_TOKEN"}.union(*(metric.parameters() for metric in metrics.values())),
     )
     slack = Slack(settings["SLACK_BOT_TOKEN"], deadline=deadline)

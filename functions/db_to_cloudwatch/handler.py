@@ -57,14 +57,14 @@ def handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001
     path = parameters.path(request.environment, request.path_to_parameter)
     settings = mysql.Settings.of(parameters.read(path, mysql.PARAMETERS))
     names = request.queries or queries.names()
-    now = datetime.now(UTC)
+    environment, now = parameters.environment(path), datetime.now(UTC)
 
     measured: dict[str, list[Named]] = defaultdict(list)
     failed: dict[str, str] = {}
     for name in names:
         try:
             query = queries.load(name)
-            found = data(query.header, database.run(settings, query), now)
+            found = data(query.header, database.run(settings, query), now, environment)
         except (InvalidQuery, InvalidResult, pymysql.MySQLError) as error:
             failed[f"{name}.sql"] = str(error)
         else:

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from common.cloudwatch import ENVIRONMENT
 from db_to_cloudwatch.queries import Header
 
 MOST_ROWS = 1000
@@ -27,11 +28,12 @@ class Result:
     rows: Sequence[Sequence[Any]]
 
 
-def data(header: Header, result: Result, at: datetime) -> list[dict[str, Any]]:
+def data(header: Header, result: Result, at: datetime, environment: str) -> list[dict[str, Any]]:
     """Return the MetricData of one query, all at one time.
 
     Each numeric column (or each that the header names) is a metric of the column's name; the
-    other columns are dimensions beside those of the header. Raises InvalidResult.
+    other columns are dimensions beside those of the header and the name of the environment, whose
+    numbers these are. Raises InvalidResult.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
     """
     named = _metrics(header, result)
@@ -42,13 +44,11 @@ def data(header: Header, result: Result, at: datetime) -> list[dict[str, Any]]:
     seen = set()
     for row in result.rows:
         values = dict(zip(result.columns, row, strict=True))
-        dimensions = header.dimensions | {
-            column: _dimension(column, value)
-            for column, value in values.items()
-            if column not in named
-        }
+        of_row = {c: _dimension(c, value) for c, value in values.items() if c not in named}
+        dimensions = {ENVIRONMENT: environment} | header.dimensions | of_row
         if len(dimensions) > _MOST_DIMENSIONS:
-            raise InvalidResult(f"{len(dimensions)} dimensions, CloudWatch takes 30")
+            said = f"{len(dimensions)} dimensions with {ENVIRONMENT}"
+            raise InvalidResult(f"{said}, CloudWatch takes {_MOST_DIMENSIONS}")
         if tuple(dimensions.values()) in seen:
             raise InvalidResult(f"two rows have the same dimensions: {dimensions}")
         seen.add(tuple(dimensions.values()))
@@ -76,6 +76,9 @@ def _check_columns(header: Header, result: Result, metrics: set[str]) -> None:
         raise InvalidResult("no rows: a query gives one at least")
     if len(result.rows) > MOST_ROWS:
         raise InvalidResult(f"more than {MOST_ROWS} rows, each of which is a metric to pay for")
+    if ENVIRONMENT in result.columns:
+        said = f"{ENVIRONMENT}: every metric has this dimension already"
+        raise InvalidResult(f"{said}, name the column otherwise (AS)")
     twice = {column for column in result.columns if result.columns.count(column) > 1}
     twice |= header.dimensions.keys() & set(result.columns)
     if twice:

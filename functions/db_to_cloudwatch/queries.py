@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import queries
+from common.cloudwatch import ENVIRONMENT
 from common.events import require
 
 MOST_SECONDS = 50
@@ -25,8 +26,9 @@ UNITS = {
 class Header:
     """What the header of a query declares.
 
-    `timeout` is in seconds, enforced by the server. `metrics` names the columns that are metrics,
-    the others being dimensions; without it every numeric column is one.
+    `dimensions` are beside `Environment`, which every metric has. `timeout` is in seconds,
+    enforced by the server. `metrics` names the columns that are metrics, the others being
+    dimensions; without it every numeric column is one.
     """
 
     namespace: str
@@ -42,6 +44,12 @@ class Header:
             "namespace",
             self.namespace,
             "up to 255 letters, digits and ._-/#: that begin neither with AWS/ nor with a colon",
+        )
+        require(
+            ENVIRONMENT not in self.dimensions,
+            f"dimensions.{ENVIRONMENT}",
+            self.dimensions.get(ENVIRONMENT),
+            "nothing: every metric has it already, it is the environment's name",
         )
         require(self.unit in UNITS, "unit", self.unit, f"one of {', '.join(sorted(UNITS))}")
         require(

@@ -77,7 +77,7 @@ cloudwatch_to_slack = {
               "range": "week",
               "target": 100,
               "metrics": [
-                {"namespace": "RDS/RECORDS", "metric": "USERS", "dimensions": {"RDS": "RECORDS"}, "stat": "Maximum"}
+                {"namespace": "RDS/RECORDS", "metric": "USERS", "dimensions": {"Environment": "production", "RDS": "RECORDS"}, "stat": "Maximum"}
               ]
             }
           ]
@@ -97,7 +97,7 @@ cloudwatch_to_slack = {
               "range": "month",
               "target": 100,
               "metrics": [
-                {"namespace": "RDS/RECORDS", "metric": "USERS", "dimensions": {"RDS": "RECORDS"}, "stat": "Maximum"}
+                {"namespace": "RDS/RECORDS", "metric": "USERS", "dimensions": {"Environment": "production", "RDS": "RECORDS"}, "stat": "Maximum"}
               ]
             }
           ]

@@ -90,7 +90,10 @@ def test_users_are_counted_as_the_database_counts_them(laptop):
     answer = laptop.aws("cloudwatch").get_metric_statistics(
         Namespace="RDS/RECORDS",
         MetricName="USERS",
-        Dimensions=[{"Name": "RDS", "Value": "RECORDS"}],
+        Dimensions=[
+            {"Name": "Environment", "Value": "local"},
+            {"Name": "RDS", "Value": "RECORDS"},
+        ],
         StartTime=at - timedelta(minutes=1),
         EndTime=at + timedelta(minutes=1),
         Period=60,

@@ -59,7 +59,8 @@ def test_the_users_graph_arrives_once_and_is_what_was_asked_for(laptop):
     assert image.size == (600, 400)
     widget = asked(image)
     assert widget["title"] == title
-    assert widget["metrics"][0][:4] == ["RDS/RECORDS", "USERS", "RDS", "RECORDS"]
+    drawn = ["RDS/RECORDS", "USERS", "Environment", "local", "RDS", "RECORDS"]
+    assert widget["metrics"][0][:6] == drawn
     assert (widget["stacked"], widget["timezone"]) == (True, "+0900")
     assert widget["yAxis"]["left"] == {"min": 0, "max": 1.5 * count}
     lines = widget["annotations"]["horizontal"]

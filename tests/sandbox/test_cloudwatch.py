@@ -8,6 +8,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from common import cloudwatch as functions
+from common.cloudwatch import Metric, Window, count, read_all
+from db_to_cloudwatch import metrics
+from db_to_cloudwatch.handler import put
+from db_to_cloudwatch.queries import Header
+
 NAMESPACE = "Shop/Orders"
 START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
 END = START + timedelta(minutes=30)
@@ -189,6 +195,35 @@ def test_dimensions_are_matched_whole(cloudwatch):
         **about([]), StartTime=START, EndTime=END, Period=300, Statistics=["Sum"]
     )
     assert [point["Sum"] for point in counted["Datapoints"]] == [1]
+
+
+def test_two_environments_keep_their_values_apart(cloudwatch, monkeypatch):
+    monkeypatch.setattr(functions.aws, "client", lambda _: cloudwatch)
+    header = Header("RDS/RECORDS", dimensions={"RDS": "RECORDS"})
+    for number, environment in enumerate(("one", "two"), 1):
+        monkeypatch.setenv("PARAMETER_PATH", f"/{environment}/myApp")
+        for _ in range(number):
+            count("PhoneAlarmLost", int(START.timestamp()))
+        rows = metrics.Result(["USERS"], [True], [[number]])
+        counted = metrics.data(header, rows, START, environment)
+        assert put(header.namespace, [("users", datum) for datum in counted]) == (1, {})
+    about = {"stat": "Sum", "period": 300}
+    users = about | {"namespace": "RDS/RECORDS", "metric": "USERS"}
+    lost = about | {"namespace": "Mimamori", "metric": "PhoneAlarmLost"}
+    asked = {"nobodys": Metric(**users, dimensions={"RDS": "RECORDS"})}
+    for environment in ("one", "two"):
+        own = {"Environment": environment}
+        asked[f"users_{environment}"] = Metric(**users, dimensions=own | header.dimensions)
+        asked[f"lost_{environment}"] = Metric(**lost, dimensions=own)
+    series, problems = read_all(asked, {300: Window(START, END)}, str)
+    assert problems == {}
+    assert {name: [*one.points.values()] for name, one in series.items()} == {
+        "nobodys": [],
+        "users_one": [1],
+        "users_two": [2],
+        "lost_one": [1],
+        "lost_two": [2],
+    }
 
 
 def test_a_role_is_judged_by_its_policy(front, client, role):

@@ -230,13 +230,18 @@ def test_every_readable_parameter_is_made_once(plan: Any) -> None:
     )
 
 
-def test_metrics_are_put_into_the_namespaces_of_the_queries_and_the_suites_own(plan: Any) -> None:
+def _declared() -> dict[str, dict[str, str]]:
+    """Return the namespaces of the queries in the tree, each with the dimensions of its header."""
     headers = [
         tomllib.loads(file.read_text().split("/*", 1)[1].split("*/", 1)[0])
         for file in QUERIES.glob("*.sql")
     ]
-    namespaces = {header["namespace"] for header in headers}
-    assert namespaces
+    assert headers
+    return {header["namespace"]: header["dimensions"] for header in headers}
+
+
+def test_metrics_are_put_into_the_namespaces_of_the_queries_and_the_suites_own(plan: Any) -> None:
+    namespaces = _declared().keys()
     held = {
         "db_to_cloudwatch": namespaces,
         "export_mail": {"Mimamori"},
@@ -374,6 +379,20 @@ def test_every_function_has_a_schedule_with_its_payload(plan: Any) -> None:
     assert inputs.keys() == READABLE.keys() - without
     payload = inputs["cloudwatch_to_mackerel"]
     assert (payload["environment"], payload["path_to_parameter"]) == (plan.environment, "/myApp")
+
+
+def test_schedules_read_the_metrics_of_their_own_environment(plan: Any) -> None:
+    targets = plan.resources("aws_cloudwatch_event_target").values()
+    events = [json.loads(target["input"]) for target in targets]
+    metrics = [one for event in events for one in event.get("metrics", [])]
+    graphs = [graph for event in events for graph in event.get("graphs", [])]
+    metrics += [one for graph in graphs for one in graph["metrics"]]
+    declared, own = _declared(), {"Environment": plan.environment}
+    read = [one for one in metrics if one.get("namespace") in declared]
+    # The weekly and the monthly report.
+    assert len(read) == (2 if plan.environment == "production" else 0)
+    for one in read:
+        assert one["dimensions"] == own | declared[one["namespace"]]
 
 
 def test_a_schedule_says_its_cron_in_local_time(plan: Any) -> None:

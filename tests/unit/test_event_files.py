@@ -9,6 +9,7 @@ import pytest
 
 import build
 from common.events import parse
+from db_to_cloudwatch.queries import load, names
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("functions/*/events/**/*.json"))
@@ -38,6 +39,28 @@ def test_every_function_that_is_invoked_by_hand_has_an_event_file():
     assert {function_of(file) for file in FILES} == by_hand
 
 
+def read(event):
+    """Return what an event reads of the metrics of queries in the tree, and how they are put."""
+    metrics = [*event.get("metrics", [])]
+    metrics += [one for graph in event.get("graphs", []) for one in graph["metrics"]]
+    headers = {header.namespace: header for header in (load(name).header for name in names())}
+    return [
+        (one["dimensions"], headers[one["namespace"]].dimensions)
+        for one in metrics
+        if one.get("namespace") in headers
+    ]
+
+
+@pytest.mark.parametrize("function", ["cloudwatch_to_mackerel", "cloudwatch_to_slack"])
+def test_an_event_file_reads_what_the_queries_put(function):
+    """CloudWatch has no data for a set of dimensions that is not whole."""
+    events = [json.loads(file.read_text()) for file in FILES if function_of(file) == function]
+    found = [pair for event in events for pair in read(event)]
+    assert found
+    for dimensions, declared in found:
+        assert dimensions == {"Environment": "local"} | declared
+
+
 def sections():
     return re.findall(r"(?ms)^## (\w+)$(.*?)(?=^## )", README)
 
@@ -53,6 +76,10 @@ def test_the_readmes_payloads_are_taken():
     assert len(shown) >= 2
     for function, payload in shown:
         parse(event_of(function), json.loads(payload))
+    found = [pair for _, payload in shown for pair in read(json.loads(payload))]
+    assert found
+    for dimensions, declared in found:
+        assert dimensions == {"Environment": "production"} | declared
 
 
 def test_the_readmes_queries_are_taken(tmp_path):

@@ -108,11 +108,11 @@ def test_windows_are_aligned_and_whole(now, range_):
 
 
 def test_the_graph_this_was_born_for():
-    one = users(5000)
+    one = users(5000, "staging")
     assert one.title == "TREND NUMBER OF USERS (Today: {latest})"
     (metric,) = one.metrics
     assert (metric.namespace, metric.metric) == ("RDS/RECORDS", "USERS")
-    assert metric.dimensions == {"RDS": "RECORDS"}
+    assert metric.dimensions == {"Environment": "staging", "RDS": "RECORDS"}
     assert (one.stacked, one.view, one.width, one.height) == (True, "timeSeries", 600, 400)
     assert (one.range, one.target) == ("day", 5000)
     assert (one.colors.latest, one.colors.target) == ("#8ec6ff", "#ff8e8e")

@@ -120,6 +120,24 @@ def test_no_more_than_a_channel_posts_the_trend_of_the_users(cloudwatch, slack, 
     assert slack.calls[0].request.headers["Authorization"] == f"Bearer {TOKEN}"
 
 
+@pytest.mark.parametrize(
+    ("more", "environment"),
+    [({}, "test"), ({"environment": "staging", "path_to_parameter": "/myApp"}, "staging")],
+)
+def test_the_users_are_those_of_the_environment(
+    cloudwatch, slack, context, put_parameter, more, environment
+):
+    put_parameter("SLACK_BOT_TOKEN", TOKEN, "/staging/myApp")
+    goes_well(slack, *ALL)
+    handler(EVENT | more, context)
+    ((read,),) = cloudwatch.reads
+    dimensions = {"Name": "Environment", "Value": environment}, {"Name": "RDS", "Value": "RECORDS"}
+    assert read["MetricStat"]["Metric"]["Dimensions"] == [*dimensions]
+    (widget,) = cloudwatch.widgets
+    drawn = widget["metrics"][0][:6]
+    assert drawn == ["RDS/RECORDS", "USERS", "Environment", environment, "RDS", "RECORDS"]
+
+
 def test_ten_graphs_are_one_message(cloudwatch, slack, context):
     goes_well(slack, *ALL)
     graphs = [graph(f"graph {number}") for number in range(10)]

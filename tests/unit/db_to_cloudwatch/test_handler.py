@@ -83,6 +83,20 @@ def test_all_in_one_request_with_one_time_stamp(cloudwatch, ask):
     assert {datum["Timestamp"].isoformat() for datum in data} == {summary["at"]}
 
 
+@pytest.mark.parametrize(
+    ("event", "environment"),
+    [({}, "test"), ({"environment": "staging", "path_to_parameter": "/myApp"}, "staging")],
+)
+def test_the_environment_is_the_one_whose_database_it_is(
+    cloudwatch, ask, put_parameter, event, environment
+):
+    for name in PARAMETERS:
+        put_parameter(name, "3306" if name.endswith("PORT") else "x", "/staging/myApp")
+    ask(event, one={"A": 1})
+    ((_, (datum,)),) = cloudwatch.calls
+    assert datum["Dimensions"] == [{"Name": "Environment", "Value": environment}]
+
+
 def test_some_by_name(cloudwatch, ask):
     ask(one={"A": 1}, two={"C": 3}, event={"queries": ["two"]})
     assert cloudwatch.sent == ["C"]

@@ -9,7 +9,7 @@ from db_to_cloudwatch.metrics import InvalidResult, Result, data
 from db_to_cloudwatch.queries import Header
 
 AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-THIRTY = [f"d{number}" for number in range(30)]
+ENVIRONMENT = {"Name": "Environment", "Value": "staging"}
 HEADER = Header("RDS/RECORDS", "Count", {"RDS": "RECORDS"})
 
 
@@ -18,10 +18,10 @@ def result(columns, *rows, text=()):
 
 
 def test_each_numeric_column_is_a_metric():
-    assert data(HEADER, result(["USERS", "SALES"], (3, Decimal("10.5"))), AT) == [
+    assert data(HEADER, result(["USERS", "SALES"], (3, Decimal("10.5"))), AT, "staging") == [
         {
             "MetricName": name,
-            "Dimensions": [{"Name": "RDS", "Value": "RECORDS"}],
+            "Dimensions": [ENVIRONMENT, {"Name": "RDS", "Value": "RECORDS"}],
             "Timestamp": AT,
             "Unit": "Count",
             "Value": value,
@@ -32,17 +32,25 @@ def test_each_numeric_column_is_a_metric():
 
 def test_the_other_columns_are_dimensions():
     rows = result(["status", "ORDERS"], ("paid", 5), ("cancelled", 1), text={"status"})
-    assert [(d["Dimensions"], d["Value"]) for d in data(HEADER, rows, AT)] == [
-        ([{"Name": "RDS", "Value": "RECORDS"}, {"Name": "status", "Value": "paid"}], 5.0),
-        ([{"Name": "RDS", "Value": "RECORDS"}, {"Name": "status", "Value": "cancelled"}], 1.0),
+    common = [ENVIRONMENT, {"Name": "RDS", "Value": "RECORDS"}]
+    assert [(d["Dimensions"], d["Value"]) for d in data(HEADER, rows, AT, "staging")] == [
+        ([*common, {"Name": "status", "Value": "paid"}], 5.0),
+        ([*common, {"Name": "status", "Value": "cancelled"}], 1.0),
     ]
 
 
 def test_the_header_can_say_which_columns_are_metrics():
     header = Header("RDS/SHOPS", metrics=["SALES"])
-    (datum,) = data(header, result(["shop_id", "SALES"], (7, 100)), AT)
+    (datum,) = data(header, result(["shop_id", "SALES"], (7, 100)), AT, "staging")
     assert datum["MetricName"] == "SALES"
-    assert datum["Dimensions"] == [{"Name": "shop_id", "Value": "7"}]
+    assert datum["Dimensions"] == [ENVIRONMENT, {"Name": "shop_id", "Value": "7"}]
+
+
+def test_thirty_dimensions_are_the_most():
+    columns = [*(f"d{number}" for number in range(28)), "N"]
+    rows = result(columns, (*"x" * 28, 1), text=columns[:-1])
+    (datum,) = data(HEADER, rows, AT, "staging")
+    assert len(datum["Dimensions"]) == 30
 
 
 @pytest.mark.parametrize(
@@ -68,17 +76,24 @@ def test_the_header_can_say_which_columns_are_metrics():
         (result(["N"], *[(n,) for n in range(1001)]), "more than 1000 rows"),
         (
             result(
-                [*(f"d{n}" for n in range(30)), "N"],
-                (*"x" * 30, 1),
-                text=[f"d{n}" for n in range(30)],
+                [*(f"d{n}" for n in range(29)), "N"],
+                (*"x" * 29, 1),
+                text=[f"d{n}" for n in range(29)],
             ),
-            "31 dimensions, CloudWatch takes 30",
+            "31 dimensions with Environment, CloudWatch takes 30",
+        ),
+        *(
+            (
+                result(["Environment", "N"], (one, 1), text=text),
+                "Environment: every metric has this",
+            )
+            for one, text in (("x", {"Environment"}), (2, ()))
         ),
     ],
 )
 def test_what_cannot_be_a_metric_says_why(rows, message):
     with pytest.raises(InvalidResult) as error:
-        data(HEADER, rows, AT)
+        data(HEADER, rows, AT, "staging")
     assert str(error.value).startswith(message)
 
 
@@ -91,7 +106,7 @@ def test_what_cannot_be_a_metric_says_why(rows, message):
 )
 def test_text_where_the_header_says_a_number_should_be(rows, message):
     with pytest.raises(InvalidResult) as error:
-        data(Header("RDS/RECORDS", metrics=["USERS"]), rows, AT)
+        data(Header("RDS/RECORDS", metrics=["USERS"]), rows, AT, "staging")
     assert str(error.value).startswith(message)
 
 
@@ -105,7 +120,7 @@ def test_text_where_the_header_says_a_number_should_be(rows, message):
 def test_whatever_a_row_holds_becomes_finite_numbers_or_one_error(values):
     columns = [f"C{number}" for number in range(len(values))]
     try:
-        found = data(HEADER, result(columns, tuple(values)), AT)
+        found = data(HEADER, result(columns, tuple(values)), AT, "staging")
     except InvalidResult as error:
         assert str(error)
     else:

@@ -48,6 +48,10 @@ def test_a_header_is_toml_in_the_leading_comment(tmp_path):
         ("/*\nnamespace = ':x'\n*/ SELECT 1", "header: namespace: got ':x'"),
         (f"/*\n{HEADER}\nmetrics = []\n*/ SELECT 1", "header: metrics: got []"),
         (f"/*\n{HEADER}\n[dimensions]\nA = 1\n*/ SELECT 1", "header: dimensions: got"),
+        (
+            f"/*\n{HEADER}\n[dimensions]\nEnvironment = 'x'\n*/ SELECT 1",
+            "header: dimensions.Environment: got 'x', takes nothing: every metric has it already, ",
+        ),
     ],
 )
 def test_a_bad_header_says_what_is_wrong(tmp_path, text, message):
