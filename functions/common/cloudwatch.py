@@ -234,8 +234,8 @@ def read_all(
     return good, {i: str(problem) for i, problem in problems.items()}
 
 
-def count(metric: str, at: int, dimensions: Mapping[str, str] | None = None) -> None:
-    """Count one in a metric of the suite's own, at a time in epoch seconds.
+def count(metric: str, dimensions: Mapping[str, str] | None = None) -> None:
+    """Count one in a metric of the suite's own, now: an alarm looks at the last minutes alone.
 
     Its dimension is the environment of the function. With more dimensions it is counted with and
     without them: one alarm is then enough for all their values. Raises ClientError.
@@ -246,7 +246,6 @@ def count(metric: str, at: int, dimensions: Mapping[str, str] | None = None) -> 
         {
             "MetricName": metric,
             "Dimensions": [{"Name": name, "Value": value} for name, value in each.items()],
-            "Timestamp": datetime.fromtimestamp(at, UTC),
             "Value": 1,
             "Unit": "Count",
         }

@@ -141,7 +141,7 @@ def _mail(job_id: str, context: Any, *, again: bool = False) -> str:
     except Refused as refused:
         # No traceback: it says no more.
         log.error("refused", extra={"job_id": job_id, "reason": str(refused)})  # noqa: TRY400
-        cloudwatch.count("ExportMailsRefused", int(time.time()))
+        cloudwatch.count("ExportMailsRefused")
         jobs.mailed(job, "refused", reason=str(refused))
         return "refused"
     except Exception as error:
@@ -261,7 +261,7 @@ def _end(body: str, message_id: str) -> None:
     except (ValueError, RecursionError) as error:
         reason = anonymous(str(error))
         log.error("no request", extra={"message_id": message_id, "reason": reason})  # noqa: TRY400
-        cloudwatch.count("ExportsGivenUp", int(time.time()))
+        cloudwatch.count("ExportsGivenUp")
         return
     job_id, now = message.job_id, int(time.time())
     request = message.as_item() if isinstance(message, Request) else None
@@ -274,7 +274,7 @@ def _end(body: str, message_id: str) -> None:
         _abort(job.key, job.upload_id)
     reason = detail if job else "there is no such job to go on with"
     log.error("given up", extra={"job_id": job_id, "message_id": message_id, "reason": reason})
-    cloudwatch.count("ExportsGivenUp", now)
+    cloudwatch.count("ExportsGivenUp")
 
 
 def _abort(key: str, upload_id: str) -> None:

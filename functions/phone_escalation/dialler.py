@@ -198,7 +198,7 @@ class _Hand:
             )
         try:
             if not run.counted:
-                self._count("PhoneEscalationExhausted", run.ended_at or session.started_at)
+                self._count("PhoneEscalationExhausted")
                 self._change(lambda run, _: rotation.counted(run))
         except Exception:
             if not session.slack_channel:
@@ -215,7 +215,7 @@ class _Hand:
             return
         session = claimed[1]
         if session.rotation.warnings == 1:
-            self._count("PhoneRosterProblem", session.started_at)
+            self._count("PhoneRosterProblem")
         self._post(words.warning(session))
         self._change(lambda run, _: rotation.warned(run))
 
@@ -225,8 +225,8 @@ class _Hand:
             (token,) = _settings("SLACK_BOT_TOKEN")
             Slack(token, deadline=self._deadline).post(self._session.slack_channel, text)
 
-    def _count(self, metric: str, at: int) -> None:
-        cloudwatch.count(metric, at, {"Group": self._session.group_id})
+    def _count(self, metric: str) -> None:
+        cloudwatch.count(metric, {"Group": self._session.group_id})
 
     def _number(self, attempt: int) -> str:
         return self._session.rotation.member_of(attempt).number

@@ -70,7 +70,7 @@ def _one(message: Mapping[str, Any]) -> str:
     reason = str((record.get("responsePayload") or {}).get("errorMessage", "no answer"))
     sent_at = int(message["Attributes"]["SentTimestamp"]) // 1000
     if "Records" not in asked:
-        _tell("PhoneRosterProblem", f"{CHECK}\n{escaped(reason[:MOST])}", sent_at)
+        _tell("PhoneRosterProblem", f"{CHECK}\n{escaped(reason[:MOST])}")
         said = "told of a failed check"
     elif error := _again(asked):
         if time.time() - sent_at < YOUNG:
@@ -82,7 +82,7 @@ def _one(message: Mapping[str, Any]) -> str:
             *(escaped(text[:MOST]) for text in [*alarms, error]),
             "すぐに対応してください。",
         ]
-        _tell("PhoneAlarmLost", "\n".join(lines), sent_at)
+        _tell("PhoneAlarmLost", "\n".join(lines))
         said = "told of a lost alarm"
     else:
         said = "phoned an alarm"
@@ -112,11 +112,11 @@ def _shown(record: Mapping[str, Any]) -> str:
         return text
 
 
-def _tell(metric: str, text: str, at: int) -> None:
+def _tell(metric: str, text: str) -> None:
     log.error("%s: %s", metric, text)
     channel = os.environ["SLACK_CHANNEL"]
     if channel:
         found = parameters.remembered(parameters.path(None, None), ["SLACK_BOT_TOKEN"])
         slack = Slack(found["SLACK_BOT_TOKEN"], deadline=monotonic() + SPOKEN)
         slack.post(channel, text)
-    cloudwatch.count(metric, at)
+    cloudwatch.count(metric)
