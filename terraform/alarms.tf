@@ -1,7 +1,10 @@
 # What a person has to look at, where there is somebody to tell.
 
 locals {
-  alarms = { for name, alarm in merge(local.export_alarms, local.kpi_alarms) : name => alarm if length(var.alarm_actions) > 0 }
+  alarms = {
+    for name, alarm in merge(local.export_alarms, local.kpi_alarms, local.phone_alarms) :
+    name => alarm if length(var.alarm_actions) > 0
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {

@@ -239,3 +239,22 @@ resource "aws_lambda_permission" "phone_topic" {
   principal     = "sns.amazonaws.com"
   source_arn    = aws_sns_topic.phone[each.key].arn
 }
+
+locals {
+  phone_alarms = {
+    phone-alarm-lost = {
+      description = "A CloudWatch alarm could not be phoned, and nobody was: Slack, where slack_channel is set, and the log of phone_sweep say which and why."
+      namespace   = "Mimamori"
+      metric      = "PhoneAlarmLost"
+      statistic   = "Sum"
+      dimensions  = { Environment = var.environment }
+    }
+    phone-roster-problem = {
+      description = "The tables of who is phoned have a mistake, found by a call or by the check of the morning: Slack and the log of phone_call say which rows. make invoke FUNCTION=phone_call EVENT=functions/phone_escalation/events/phone_call/check.json checks them again."
+      namespace   = "Mimamori"
+      metric      = "PhoneRosterProblem"
+      statistic   = "Sum"
+      dimensions  = { Environment = var.environment }
+    }
+  }
+}

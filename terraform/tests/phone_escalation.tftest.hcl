@@ -39,6 +39,23 @@ run "callers_and_topics" {
   }
 }
 
+run "what_is_said" {
+  command = plan
+
+  variables {
+    alarm_actions = ["arn:aws:sns:ap-northeast-1:123456789012:operations"]
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["phone-alarm-lost"].metric_name == "PhoneAlarmLost" && aws_cloudwatch_metric_alarm.this["phone-roster-problem"].metric_name == "PhoneRosterProblem"
+    error_message = "Somebody is told of what the phone could not do."
+  }
+  assert {
+    condition     = alltrue([for name in ["phone-alarm-lost", "phone-roster-problem"] : aws_cloudwatch_metric_alarm.this[name].dimensions == tomap({ Environment = "staging" })])
+    error_message = "Of this environment alone."
+  }
+}
+
 run "neither_callers_nor_topics_nor_an_account_role" {
   command = plan
 

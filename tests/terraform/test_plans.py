@@ -495,7 +495,7 @@ def test_alarms_are_made_where_somebody_is_told(plan: Any) -> None:
     watched = {(one["namespace"], one["metric_name"], *one["dimensions"].items()) for one in alarms}
     prefix, waiting = f"mimamori-{plan.environment}", "ApproximateNumberOfMessagesVisible"
     queues = ("exports-dead", "exports-mails-dead", "exports-unmailed", "kpis-dead")
-    ours = ("ExportMailsRefused", "ExportsGivenUp")
+    ours = ("ExportMailsRefused", "ExportsGivenUp", "PhoneAlarmLost", "PhoneRosterProblem")
     assert not told or watched == {
         # Another environment of the account wakes nobody here.
         *(("Mimamori", metric, ("Environment", plan.environment)) for metric in ours),
@@ -505,3 +505,6 @@ def test_alarms_are_made_where_somebody_is_told(plan: Any) -> None:
     for one in alarms:
         assert one["alarm_actions"] == told
         assert (one["threshold"], one["treat_missing_data"]) == (1, "notBreaching")
+        assert one["comparison_operator"] == "GreaterThanOrEqualToThreshold"
+        if one["namespace"] == "Mimamori":
+            assert one["statistic"] == "Sum"
