@@ -18,10 +18,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from common import aws, cloudwatch, events, failures, logs, sqs
 from common.events import parse, require
-from common.queries import InvalidQuery
 from data_export import jobs, words
 from data_export.jobs import Busy, Job
-from data_export.request import Request, anonymous, load, names, parse_message
+from data_export.request import Request, anonymous, parse_message
 
 # Seconds that sending a mail may take; one that is not begun is no mail that goes out twice.
 SENDING = 15
@@ -178,9 +177,11 @@ def _send(job: Job) -> str:
 
 def _written(job: Job) -> words.Mail:
     request = Request.of_item(job.request)
+    # One that never began has none, nor has one of a version before there were titles.
+    title = job.title or request.query
     if job.state == "failed":
         reason = job.reason or {"code": "unknown", "detail": ""}
-        return words.failed(request, _title(request), reason)
+        return words.failed(request, title, reason)
     file = words.File(
         rows=job.rows,
         size=job.bytes,
@@ -189,15 +190,7 @@ def _written(job: Job) -> words.Mail:
         link=f"{os.environ['PUBLIC_BASE_URL']}/exports/{job.job_id}/{job.token}",
     )
     zone = ZoneInfo(os.environ["TIMEZONE"])
-    return words.done(request, _title(request), file, zone)
-
-
-def _title(request: Request) -> str:
-    """Return what a query's header calls it; its name where that says nothing, or is not there."""
-    with suppress(InvalidQuery):
-        if request.query in names():
-            return load(request.query).header.title.get(request.language, request.query)
-    return request.query
+    return words.done(request, title, file, zone)
 
 
 def _content(text: str) -> dict[str, str]:

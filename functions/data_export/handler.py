@@ -129,6 +129,8 @@ def work(message: Message, context: Any) -> dict[str, Any]:
 
 def _exported(job: Job, run: Run) -> Job:
     try:
+        if job.title is None:
+            job = jobs.note(job, title=request.title(Request.of_item(job.request)))
         return export(job, run)
     except Refused as error:
         said = request.anonymous(str(error))

@@ -33,6 +33,7 @@ class NoJob(Exception):
 class Job:
     """A job as the table has it; times are epoch seconds, `*_at` ISO 8601 in UTC.
 
+    `title` is what mails call it: the query's file may be in no other function's zip.
     The run that has it came by the SQS message `message`. Of the upload `upload_id`, `parts` are
     sent: `rows` and `bytes` of the file, up to the key `position` (an SQL literal); `digest` sums
     up their ETags, `asks` the statement and its columns. `completing` is true from when they are
@@ -45,6 +46,7 @@ class Job:
     token: str = field(repr=False)
     created_at: str
     expires_at: int
+    title: str | None = None
     owner: str = ""
     message: str | None = None
     lease_until: int = 0

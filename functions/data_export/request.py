@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from common import queries
 from common.events import InvalidEvent, invalid, parse, require
+from common.queries import InvalidQuery
 
 FOLDER = Path(__file__).with_name("queries")
 LARGEST = 100_000  # bytes of a request: DynamoDB keeps 400 kB, with the reason of a failure
@@ -136,6 +138,14 @@ def names(folder: Path = FOLDER) -> list[str]:
 def load(name: str, folder: Path = FOLDER) -> Query:
     """Read one query that is there. Raises InvalidQuery."""
     return queries.load(folder, name, Header)
+
+
+def title(asked: Request) -> str:
+    """Return what a query's header calls it; its name where that says nothing, or is not there."""
+    with suppress(InvalidQuery):
+        if asked.query in names():
+            return load(asked.query).header.title.get(asked.language, asked.query)
+    return asked.query
 
 
 def values(declared: Mapping[str, Type], given: Mapping[str, Any]) -> dict[str, Any]:

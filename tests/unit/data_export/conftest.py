@@ -77,11 +77,11 @@ def begin(table):
 def finish(begin):
     """Begin and finish a job, with a file."""
 
-    def finish(job_id="job-1", *, ending=".csv", **fields):
+    def finish(job_id="job-1", *, ending=".csv", title=None, **fields):
         job = begin(job_id, **fields)
         key = f"exports/{job_id}/{job.request['query']}{ending}"
         body = b"id\r\n1\r\n"
         aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
-        return jobs.finish(jobs.note(job, key=key, rows=1, bytes=len(body)), NOW, 7)
+        return jobs.finish(jobs.note(job, key=key, rows=1, bytes=len(body), title=title), NOW, 7)
 
     return finish

@@ -4,12 +4,11 @@ import logging
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from common import aws, queries
+from common import aws
 from common.events import InvalidEvent
 from common.failures import RunFailed
 from data_export import export_mail, jobs
 from data_export.export_mail import handler
-from data_export.request import Header
 from tests.unit.data_export.conftest import BUCKET, NOW, TABLE
 
 TO, UNMAILED = "hanako@example.com", "exports@example.com"
@@ -201,26 +200,18 @@ def test_through_the_real_client(finish, run):
     assert config.retries["total_max_attempts"] == 1
 
 
-@pytest.mark.parametrize(
-    ("title", "shown"),
-    [
-        ({"ja": "会員の一覧", "en": "Members"}, "会員の一覧"),
-        ({"en": "Members"}, "members"),
-        ({}, "members"),
-        ("broken", "members"),
-    ],
-)
-def test_what_the_query_is_called(finish, ses, run, monkeypatch, title, shown):
-    def load(name):
-        if title == "broken":
-            raise queries.InvalidQuery(name)
-        return queries.Query(name, Header(title=title), "SELECT 1")
-
-    monkeypatch.setattr(export_mail, "names", lambda: ["members"])
-    monkeypatch.setattr(export_mail, "load", load)
-    finish()
+def test_what_the_job_is_called(finish, ses, run):
+    """The query need not be in this function's zip."""
+    finish(title="会員の一覧")
     run("job-1")
-    assert f"内容: {shown}\n" in ses.sent[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert "内容: 会員の一覧\n" in ses.sent[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+
+
+def test_a_job_without_a_title_is_called_as_its_query(finish, ses, run):
+    """As all were before the table had titles, and as one is that never began."""
+    finish(query="orders")
+    run("job-1")
+    assert "内容: orders\n" in ses.sent[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
 
 
 @pytest.mark.parametrize("query", ["../../secret", "a\r\nBcc: all@example.com", "no_such"])
