@@ -2,9 +2,10 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from common.events import InvalidEvent, parse
 
@@ -17,11 +18,15 @@ class InvalidQuery(ValueError):
 
 @dataclass(frozen=True)
 class Query(Generic[HeaderT]):
-    """One SQL file: its name without `.sql`, what its header declares, and the statement."""
+    """One SQL file: its name without `.sql`, what its header declares, and the statement.
+
+    `line` is where the statement begins in the file.
+    """
 
     name: str
     header: HeaderT
     sql: str
+    line: int = 1
 
 
 def names(folder: Path) -> list[str]:
@@ -50,7 +55,22 @@ def load(folder: Path, name: str, shape: type[HeaderT]) -> Query[HeaderT]:
         raise InvalidQuery(f"header: {error}") from None
     except InvalidEvent as error:
         raise InvalidQuery(f"header: {error} (line {_line(toml, str(error))})") from None
-    return Query(name, header, found[3].strip().rstrip(";"))
+    begin = len(text) - len(found[3].lstrip())
+    return Query(name, header, found[3].strip().rstrip(";"), text.count("\n", 0, begin) + 1)
+
+
+def check_marks(query: Query[Any], bound: Mapping[str, str]) -> None:
+    """Raise InvalidQuery for a % in a statement that is neither %(name)s nor %%.
+
+    `bound` are the parameters that it may name: each name → type, as people know it.
+    """
+    for mark in re.finditer(r"%(?:%|\((\w*)\)s)?", query.sql):
+        if mark[0] != "%%" and mark[1] not in bound:
+            known = ", ".join(f"%({name})s ({kind})" for name, kind in bound.items())
+            line = query.line + query.sql.count("\n", 0, mark.start())
+            got = query.sql[mark.start() :].splitlines()[0][:20]
+            takes = f"{known}, and %% for a plain %" if known else "no parameter: declare it"
+            raise InvalidQuery(f"got {got!r}, takes {takes} (line {line})")
 
 
 def _line(toml: str, error: str) -> int:

@@ -215,12 +215,8 @@ def _send(reading: Reading, sending: upload.Upload, run: Run, turn: int) -> bool
 def _bound(connection: Connection, task: _Task) -> str:
     if not task.query.header.parameters:
         return task.query.sql
-    try:
-        with connection.cursor() as cursor:
-            return cursor.mogrify(task.query.sql, task.values)
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"{task.asked.query}.sql: {error!r}: takes declared %(name)s, and %% for a %"
-        raise Refused("query_failed", what) from error
+    with connection.cursor() as cursor:
+        return cursor.mogrify(task.query.sql, task.values)
 
 
 def _asks(sql: str, key: str | None, reading: Reading) -> str:

@@ -137,7 +137,12 @@ def names(folder: Path = FOLDER) -> list[str]:
 
 def load(name: str, folder: Path = FOLDER) -> Query:
     """Read one query that is there. Raises InvalidQuery."""
-    return queries.load(folder, name, Header)
+    query = queries.load(folder, name, Header)
+    declared = query.header.parameters
+    # Where it takes none nothing is bound, and a % is a %.
+    if declared or re.search(r"%\(\w+\)s", query.sql):
+        queries.check_marks(query, declared)
+    return query
 
 
 def title(asked: Request) -> str:
@@ -151,16 +156,23 @@ def title(asked: Request) -> str:
 def values(declared: Mapping[str, Type], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters as the driver takes them.
 
-    Dates are text in ISO 8601, as are datetimes, without a zone. Raises InvalidEvent naming the
-    parameter.
+    Dates are text in ISO 8601, as are datetimes, without a zone. Raises InvalidEvent that lists
+    what the query takes, and each parameter that is wrong.
     """
-    if unknown := sorted(set(given) - set(declared)):
-        raise InvalidEvent(
-            f"unknown parameter: {', '.join(unknown)} (takes {', '.join(declared) or 'none'})"
-        )
-    if missing := [name for name in declared if name not in given]:
-        raise InvalidEvent(f"{', '.join(missing)}: missing")
-    return {name: _value(name, kind, given[name]) for name, kind in declared.items()}
+    taken, wrong = {}, []
+    for name, kind in declared.items():
+        try:
+            taken[name] = _value(name, kind, given[name])
+        except KeyError:
+            wrong.append(f"{name}: missing")
+        except InvalidEvent as error:
+            wrong.append(str(error))
+    if unknown := ", ".join(sorted(given.keys() - declared.keys())):
+        wrong.append(f"unknown: {unknown:.100}")
+    if wrong:
+        takes = ", ".join(f"{name} ({kind})" for name, kind in declared.items())
+        raise InvalidEvent(f"parameters: expected {takes or 'none'}; {'; '.join(wrong)}")
+    return taken
 
 
 def _value(name: str, kind: Type, given: Any) -> Any:

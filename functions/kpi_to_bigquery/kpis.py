@@ -27,7 +27,7 @@ _COLUMN = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 # What a query may name, bound for the day of the run.
-BOUND = ("day", "day_start", "day_end")
+BOUND = {"day": "date", "day_start": "datetime", "day_end": "datetime"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def load(name: str, folder: Path = FOLDER) -> Query:
     try:
         _check_name(name)
         query = queries.load(folder, name, Header)
-        _check_marks((folder / f"{name}.sql").read_text(encoding="utf-8"), query.sql)
+        queries.check_marks(query, BOUND)
     except InvalidQuery as error:
         raise InvalidQuery(f"{name}.sql: {error}") from None
     return query
@@ -163,15 +163,3 @@ def _check_name(name: str) -> None:
     # It is a table's name in BigQuery, beside the table of what was loaded.
     if not re.fullmatch(r"(?!kpi_loads$)[a-z][a-z0-9_]{0,99}", name):
         raise InvalidQuery("a name takes a-z, 0-9 and _, begins with a letter, and is no kpi_loads")
-
-
-def _check_marks(text: str, sql: str) -> None:
-    """Raise InvalidQuery for a % in the `sql`, which a file's `text` ends with, that is no mark."""
-    begin = text.rindex(sql)
-    for mark in re.finditer(r"%(?:%|\((\w*)\)s)?", sql):
-        if mark[0] != "%%" and mark[1] not in BOUND:
-            bound = ", ".join(f"%({name})s" for name in BOUND)
-            line = text.count("\n", 0, begin + mark.start()) + 1
-            got = sql[mark.start() :].splitlines()[0][:20]
-            takes = f"takes {bound}, and %% for a plain %"
-            raise InvalidQuery(f"got {got!r}, {takes} (line {line})")

@@ -197,7 +197,7 @@ def test_no_rows_is_a_header(query):
         (
             {"query": "since", "parameters": {"day": "2000-01-01", "x": 1}},
             "parameter",
-            "unknown parameter: x (takes day)",
+            "parameters: expected day (date); unknown: x",
         ),
     ],
 )
