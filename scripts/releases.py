@@ -9,7 +9,7 @@ import subprocess
 import build
 import deploy
 import environment
-from command import only_one, run
+from command import CommandError, only_one, run
 
 QUIET = "--log-level=warn"
 
@@ -26,11 +26,23 @@ def diff(env: str, names: str) -> int:
 
 
 def rollback(env: str, names: str, *flags: str) -> int:
-    """Put one function back to its version before."""
+    """Put one function back to its version before; CommandError where there is none."""
     name = only_one(names, "make rollback FUNCTION=cloudwatch_to_mackerel")
-    environment.functions(env, name)
+    about = environment.functions(env, name)[name]
+    if not _has_earlier(env, about["name"]) and not any("--version" in flag for flag in flags):
+        raise CommandError(f"there is no earlier version of {name} in {env} yet")
     shell = environment.shell(env)
     return _lambroll("rollback", name, f"--alias={deploy.ALIAS}", *flags, shell=shell)
+
+
+def _has_earlier(env: str, function: str) -> bool:
+    """Tell whether a function has a version before that of its alias."""
+    client = environment.client(env, "lambda")
+    current = client.get_alias(FunctionName=function, Name=deploy.ALIAS)["FunctionVersion"]
+    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
+    there = [one["Version"] for page in pages for one in page["Versions"]]
+    # Of a function that was never deployed it is $LATEST, Terraform's placeholder.
+    return current.isdigit() and any(int(one) < int(current) for one in there if one.isdigit())
 
 
 def _lambroll(command: str, function: str, *flags: str, shell: dict[str, str]) -> int:

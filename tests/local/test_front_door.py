@@ -12,6 +12,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -52,7 +53,8 @@ WHOLE = {
     "kpi-backfill": ["FROM=2026-11-01", "TO=2026-11-22"],
 }
 TOKYO = timezone(timedelta(hours=9))
-LOG_GROUP = "/aws/lambda/of-the-front-door"
+FUNCTION = "of-the-front-door"
+LOG_GROUP = f"/aws/lambda/{FUNCTION}"
 # These print what the person may go on with, and need no account yet.
 OFFLINE = {"env"}
 WRONG = [
@@ -186,7 +188,8 @@ def one_function(aws):
     bucket = "mimamori-local-tfstate"
     where = {"LocationConstraint": "ap-northeast-1"}
     aws.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
-    about = {"environment": {"PARAMETER_PATH": "/local/myApp"}, "log_group": LOG_GROUP}
+    environment = {"PARAMETER_PATH": "/local/myApp"}
+    about = {"name": FUNCTION, "environment": environment, "log_group": LOG_GROUP}
     functions = {"db_to_cloudwatch": about}
     outputs = {"functions": functions, "db_to_cloudwatch": {"namespaces": ["RDS/RECORDS"]}}
     state = {"outputs": {name: {"value": value} for name, value in outputs.items()}}
@@ -355,6 +358,39 @@ def test_a_capability_that_is_not_applied(make, one_function, target, missing):
     done = make(target, *WHOLE[target])
     assert missing in done.err
     refused(done, missing if missing.endswith("is ") else "not applied in local yet: ")
+
+
+@pytest.fixture
+def released(one_function):
+    """Return a function that makes the function, its alias on a version of it."""
+    client, iam = (seed.client(Stack.current(), name) for name in ("lambda", "iam"))
+    role = iam.create_role(RoleName=FUNCTION, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as content:
+        content.writestr("placeholder.py", "")
+    client.create_function(
+        FunctionName=FUNCTION,
+        Runtime="python3.13",
+        Role=role,
+        Handler="placeholder.handler",
+        Code={"ZipFile": zipped.getvalue()},
+    )
+
+    def release(version):
+        if version != "$LATEST":
+            assert client.publish_version(FunctionName=FUNCTION)["Version"] == version
+        client.create_alias(FunctionName=FUNCTION, Name="current", FunctionVersion=version)
+
+    yield release
+    client.delete_function(FunctionName=FUNCTION)
+    iam.delete_role(RoleName=FUNCTION)
+
+
+@pytest.mark.parametrize("version", ["$LATEST", "1"])
+def test_a_rollback_before_there_are_two_versions(make, released, version):
+    released(version)
+    done = make("rollback", *WHOLE["rollback"])
+    refused(done, "there is no earlier version of db_to_cloudwatch in local yet")
 
 
 @pytest.mark.parametrize("arguments", [[], ["FUNCTION=db_to_cloudwatch"]])
