@@ -207,7 +207,7 @@ def read_all(
     """Read metrics by id, each in the window of its period; return the good series and the rest.
 
     The rest is what failed, by id: a parameter that could not be had, a query that CloudWatch
-    refused or only answered in part. It keeps no other from being read. Raises ClientError where
+    refused or only answered in part. The others are read. Raises ClientError where
     CloudWatch refuses the role, or is not to be reached.
     """
     series: dict[str, Series] = {}

@@ -8,7 +8,7 @@ Three ways, the first that fits:
 - `plain`: the server sends the columns, and Python's csv module makes the lines: for a query with
   an ORDER BY of its own, or whose values hang on the order in which rows are read, and whatever
   cannot stand as a derived table.
-A block has a line for each of its rows, or is none: what the server joined is counted.
+A block has a line for each of its rows: what the server joined is counted, and Unfit raised.
 """
 
 import logging

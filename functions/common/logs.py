@@ -27,7 +27,7 @@ def set_up() -> None:
     """Let INFO through, to the handler that the runtime has installed.
 
     By the function's LoggingConfig it makes JSON lines, with the fields given as `extra`: JSON
-    values, under names that are none of its own (`location`, `timestamp` and others are lost).
+    values. A field with a name that it reserves (`location`, `timestamp` and others) is lost.
     https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
     """
     root = logging.getLogger()

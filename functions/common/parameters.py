@@ -83,7 +83,7 @@ def remembered(path: str, names: Iterable[str], seconds: float = 10) -> Paramete
 
 
 def read(path: str, names: Iterable[str]) -> Parameters:
-    """Read parameters, decrypted. One that the role may not read keeps no other from being read.
+    """Read parameters, decrypted. The others are read where the role may not read one.
 
     One request a name, over one connection: the laptop's AWS cannot judge GetParameters, which
     names many, by a role that may read only some.

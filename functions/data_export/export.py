@@ -46,7 +46,7 @@ _NOT_WRONG = {
 _WRONG = {
     *(ER.CANT_AGGREGATE_2COLLATIONS, ER.CANT_AGGREGATE_3COLLATIONS, ER.CANT_AGGREGATE_NCOLLATIONS),
     *(ER.WRONG_USAGE, ER.FT_MATCHING_KEY_NOT_FOUND, ER.UNKNOWN_COLLATION, ER.NO_SUCH_USER),
-    *(ER.VIEW_INVALID, ER.WRONG_VALUE_FOR_TYPE, 1525),  # a date that is none
+    *(ER.VIEW_INVALID, ER.WRONG_VALUE_FOR_TYPE, 1525),  # an invalid date
     *(ER.UNKNOWN_SYSTEM_VARIABLE, ER.WRONG_ARGUMENTS, ER.NO_DEFAULT_FOR_FIELD),
     1747,  # a partition of a table that has none
     # MariaDB: WITH and windows, JSON, an operand of a type that an operation does not take

@@ -28,8 +28,8 @@ SENDING = 15
 MARGIN = 5
 # Seconds; within that a mail that cannot be sent is tried again. Before, it takes ever longer.
 LONGEST_PAUSE = 3600
-# What SES will say the next time, too: that an address is none, or that it takes no mail from, or
-# (in an account that is still in its sandbox) to, an address that is not verified.
+# What SES will say the next time, too: that an address is invalid, or that a sender (or, in an
+# account that is still in its sandbox, a receiver) is not verified.
 FINAL = ("BadRequestException", "InvalidParameterValue", "MessageRejected")
 
 logs.set_up()

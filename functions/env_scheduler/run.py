@@ -158,7 +158,7 @@ def work(
 ) -> Tally:
     """Do with a kind what an order says, as far as `how` lets; the rest is counted as due.
 
-    One bad resource keeps no other from its turn. What there was no time for is to be tried again.
+    One bad resource does not stop the rest. What there was no time for is to be tried again.
     """
     tally = Tally(kind)
     missing = {name.lower(): name for name in selection.names}

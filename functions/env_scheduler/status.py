@@ -18,7 +18,7 @@ def of(asked: Sequence[Schedule], kinds: Sequence[Kind], key: str, now: datetime
     """Return `{"at", "schedules": […]}`; `key` is the tag's name.
 
     Times are ISO 8601 in the schedule's zone. A kind that cannot be listed is in the schedule's
-    `errors` ({kind: words}), and keeps no other from being told.
+    `errors` ({kind: words}), and the others are told.
     """
     return {"at": now.isoformat(), "schedules": [_of_one(one, kinds, key, now) for one in asked]}
 

@@ -249,7 +249,7 @@ def fill(text: str, variables: Sequence[str], language: Language) -> str:
 def problems(roster: Roster, env_type: str, time: datetime) -> dict[str, str]:
     """Return what is wrong in the tables, at a time or later, by row.
 
-    Empty validity, overlaps, members of no group, numbers that are none, settings out of range,
+    Empty validity, overlaps, members of no group, invalid numbers, settings out of range,
     texts of one message that take different numbers of variables, and what keeps a group that is
     valid from being phoned in this environment. No number is named whole: it is a person's.
     """

@@ -128,7 +128,7 @@ class Warehouse:
             cursor.interrupt()
 
     def reference(self, dataset: str, table: str) -> Reference:
-        """Make a reference of a table's id, `t` or `t$20261122`; Refused (400) if it is none."""
+        """Make a reference of a table's id, `t` or `t$20261122`; Refused (400) if it is invalid."""
         match = _TABLE.fullmatch(table)
         if not _DATASET.fullmatch(dataset) or not match:
             raise Refused(400, f'Invalid table ID "{dataset}.{table}".')

@@ -67,7 +67,7 @@ class Tokens:
     def check(self, request: Request, *scopes: str, impersonated: bool) -> Token:
         """Return the token of a request's Authorization header.
 
-        Raises Refused: 401 where it is none, another's or over; 403 where it has none of `scopes`.
+        Raises Refused: 401 where it is invalid, another's or over; 403 without any of `scopes`.
         """
         kind, _, text = request.headers.get("authorization", "").partition(" ")
         token = self.given.get(text) if kind.lower() == "bearer" else None
