@@ -187,7 +187,7 @@ class _Hand:
             return
         session = claimed[1]
         run = session.rotation
-        if run.reports == 1:
+        if run.report.tries == 1:
             log.error(
                 "nobody acknowledged",
                 extra={
@@ -214,7 +214,7 @@ class _Hand:
         if claimed is None or claimed[0] is claimed[1]:
             return
         session = claimed[1]
-        if session.rotation.warnings == 1:
+        if session.rotation.warning.tries == 1:
             self._count("PhoneRosterProblem")
         self._post(words.warning(session))
         self._change(lambda run, _: rotation.warned(run))

@@ -48,7 +48,7 @@ def escalate(roster: Roster, trouble: Trouble, now: int) -> dict[str, Any]:
         started_at=now,
         expires_at=now + LIFE,
         problems=problems,
-        rotation=replace(run, warn_due_at=now if problems else None),
+        rotation=replace(run, warning=rotation.Notice(now if problems else None)),
         alerts={
             trouble.identity: Alert(
                 trouble.identity, trouble.message_id, dict(trouble.said.texts), at=now

@@ -86,12 +86,34 @@ class Taken:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something to be told of a rotation, once: when it is to be tried, and how often it was."""
+
+    due_at: int | None = None
+    tries: int = 0
+
+    def is_due(self, now: int) -> bool:
+        """Tell whether it is to be tried, and nobody has claimed that."""
+        return self.due_at is not None and self.due_at <= now
+
+    def claimed(self, now: int) -> "Notice":
+        """Claim a try."""
+        tries = self.tries + 1
+        return Notice(now + PAUSE if tries < REPORTS else None, tries)
+
+    def done(self) -> "Notice":
+        """Try it no more."""
+        return replace(self, due_at=None)
+
+
+@dataclass(frozen=True)
 class Rotation:
     """Members in order, `rounds` times, `ring_timeout` seconds each, and how far that has come.
 
     `waiting` are the alerts (their ids) that nobody has acknowledged, in order, `taken` the others.
     `first` is the member who is phoned before the others; the turns are counted from the attempt
-    after `base`, for another alert may set the rotation going anew.
+    after `base`, for another alert may set the rotation going anew. `report` says that nobody
+    acknowledged, and was `counted` or not; `warning` says what the operators' tables lack.
     """
 
     members: tuple[Member, ...]
@@ -105,11 +127,9 @@ class Rotation:
     state: State = "calling"
     ended_at: int | None = None
     acknowledged_by: int | None = None
-    reports: int = 0
+    report: Notice = Notice()
     counted: bool = False
-    report_due_at: int | None = None
-    warnings: int = 0
-    warn_due_at: int | None = None
+    warning: Notice = Notice()
 
     def attempt(self, number: int) -> Attempt | None:
         """Return an attempt by its number, or None."""
@@ -166,9 +186,8 @@ def alerted(rotation: Rotation, alert: str, now: int) -> Rotation:
         state="calling",
         ended_at=None,
         acknowledged_by=None,
-        reports=0,
+        report=Notice(),
         counted=False,
-        report_due_at=None,
         first=rotation.attempts[by - 1].member if by else 0,
         base=len(rotation.attempts),
     )
@@ -282,7 +301,7 @@ def acknowledge(rotation: Rotation, number: int, batch: int, now: int) -> Rotati
         state="acknowledged",
         acknowledged_by=number,
         ended_at=now,
-        report_due_at=None,
+        report=rotation.report.done(),
     )
     won = _put(won, _left(attempt, "acknowledged", now))
     for other in won.attempts:
@@ -341,12 +360,8 @@ def found(rotation: Rotation, number: int, sid: str, said: str, now: int) -> Rot
 
 def reporting(rotation: Rotation, now: int) -> Rotation:
     """Claim the report of exhaustion: unchanged where another does it, or it is done."""
-    at = rotation.report_due_at
-    if at is None or at > now:
-        return rotation
-    reports = rotation.reports + 1
-    again_at = now + PAUSE if reports < REPORTS else None
-    return replace(rotation, reports=reports, report_due_at=again_at)
+    due = rotation.report.is_due(now)
+    return replace(rotation, report=rotation.report.claimed(now)) if due else rotation
 
 
 def counted(rotation: Rotation) -> Rotation:
@@ -354,24 +369,20 @@ def counted(rotation: Rotation) -> Rotation:
     return replace(rotation, counted=True)
 
 
+def reported(rotation: Rotation) -> Rotation:
+    """Take note that the report is out."""
+    return replace(rotation, report=rotation.report.done())
+
+
 def warning(rotation: Rotation, now: int) -> Rotation:
     """Claim the warning of what the tables lack, as `reporting` does the report."""
-    at = rotation.warn_due_at
-    if at is None or at > now:
-        return rotation
-    warnings = rotation.warnings + 1
-    again_at = now + PAUSE if warnings < REPORTS else None
-    return replace(rotation, warnings=warnings, warn_due_at=again_at)
+    due = rotation.warning.is_due(now)
+    return replace(rotation, warning=rotation.warning.claimed(now)) if due else rotation
 
 
 def warned(rotation: Rotation) -> Rotation:
     """Take note that the warning is out."""
-    return replace(rotation, warn_due_at=None)
-
-
-def reported(rotation: Rotation) -> Rotation:
-    """Take note that the report is out."""
-    return replace(rotation, report_due_at=None)
+    return replace(rotation, warning=rotation.warning.done())
 
 
 def _agenda(rotation: Rotation) -> list[tuple[int, Action]]:
@@ -388,10 +399,10 @@ def _agenda(rotation: Rotation) -> list[tuple[int, Action]]:
         for attempt in rotation.attempts
         if attempt.phase != "over"
     ]
-    if rotation.report_due_at is not None:
-        agenda.append((rotation.report_due_at, Action("report")))
-    if rotation.warn_due_at is not None:
-        agenda.append((rotation.warn_due_at, Action("warn")))
+    notices: dict[Deed, Notice] = {"report": rotation.report, "warn": rotation.warning}
+    agenda += [
+        (one.due_at, Action(deed)) for deed, one in notices.items() if one.due_at is not None
+    ]
     return agenda
 
 
@@ -481,4 +492,4 @@ def _next(rotation: Rotation, now: int) -> Rotation:
 def _exhaust(rotation: Rotation, now: int) -> Rotation:
     if rotation.state != "calling":
         return rotation
-    return replace(rotation, state="exhausted", ended_at=now, report_due_at=now)
+    return replace(rotation, state="exhausted", ended_at=now, report=Notice(now))

@@ -159,6 +159,10 @@ def _table() -> str:
 
 def _session(item: Mapping[str, Any]) -> Session:
     item = _of_before(item) if "texts" in item else item
+    run = item["rotation"]
+    if "reports" in run:  # as it was written when the report was fields of the rotation
+        report = {"due_at": run.get("report_due_at"), "tries": run["reports"]}
+        item = {**item, "rotation": {**run, "report": report}}
     known = {name: item[name] for name in Session.__dataclass_fields__ if name in item}
     return dacite.from_dict(Session, known, dacite.Config(cast=[tuple]))
 

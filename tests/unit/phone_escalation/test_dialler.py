@@ -365,7 +365,7 @@ def test_what_the_tables_lack_is_posted_and_counted_while_the_phone_rings(
     monkeypatch.setattr(
         aws.client("cloudwatch"), "put_metric_data", lambda **fields: counted.append(fields)
     )
-    run = replace(a_session().rotation, warn_due_at=NOW)
+    run = replace(a_session().rotation, warning=rotation.Notice(NOW))
     begin(rotation=run, slack_channel="C1", problems=("group_member rows 1 and 7 <x>",))
     web.post(SLACK, json={"ok": False, "error": "channel_not_found"})
     with pytest.raises(SlackError):
@@ -393,7 +393,7 @@ def test_the_report_without_a_channel(begin, look, clock, table):
     aws.client("ssm").delete_parameter(Name="/test/myApp/SLACK_BOT_TOKEN")
     assert look() == ["report"]
     assert metric()[0] == "PhoneEscalationExhausted"
-    assert run(clock).report_due_at is None
+    assert run(clock).report.due_at is None
 
 
 def test_the_report_is_repeated_when_slack_is_away(begin, look, web, clock, monkeypatch, caplog):
@@ -411,7 +411,7 @@ def test_the_report_is_repeated_when_slack_is_away(begin, look, web, clock, monk
     assert len(away.calls) == 2
     web.replace("POST", SLACK, json={"ok": True})
     assert look() == ["report"]
-    assert run(clock).report_due_at is None
+    assert run(clock).report.due_at is None
     # One exhaustion is counted once.
     said = [record.message for record in caplog.records]
     assert (len(counted), said.count("nobody acknowledged")) == (1, 1)
@@ -426,7 +426,7 @@ def test_the_report_reaches_slack_when_cloudwatch_is_away(begin, look, web, cloc
 
     monkeypatch.setattr(aws.client("cloudwatch"), "put_metric_data", away)
     assert look() == ["report"]
-    assert (len(posted.calls), run(clock).report_due_at) == (1, None)
+    assert (len(posted.calls), run(clock).report.due_at) == (1, None)
 
 
 def test_without_a_channel_the_count_is_repeated_when_cloudwatch_is_away(

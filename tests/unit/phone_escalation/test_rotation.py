@@ -286,7 +286,7 @@ def test_the_report_is_claimed_and_repeated_so_often():
     for count in range(1, REPORTS + 1):
         at = NOW + (count - 1) * PAUSE
         run = told(run, ("reporting",), now=at)
-        assert run.reports == count
+        assert run.report.tries == count
         assert steps.todo(run, at + PAUSE - 1) == []
         assert told(run, ("reporting",), now=at) is run
     assert steps.due_at(run) is None

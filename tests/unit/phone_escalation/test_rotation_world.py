@@ -431,7 +431,7 @@ class World(RuleBasedStateMachine):
         assert self.run.state in ("acknowledged", "exhausted")
         # Either it is told, or it is given up after so many tries.
         if self.run.state == "exhausted":
-            assert self.reported or self.run.reports == steps.REPORTS
+            assert self.reported or self.run.report.tries == steps.REPORTS
         assert all(one.phase == "over" for one in self.run.attempts)
 
     def all_is_well(self):

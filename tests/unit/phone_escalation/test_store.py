@@ -296,6 +296,15 @@ def test_a_session_of_before_that_was_acknowledged(table):
     )
 
 
+def test_a_report_of_before_goes_on(table):
+    written = store._item(a_session(), NOW)
+    run = written["rotation"]
+    del run["report"]
+    store.put(written | {"rotation": run | {"reports": 2, "report_due_at": NOW}})
+    assert store.load(TOKEN, NOW).rotation.report == rotation.Notice(NOW, 2)
+    assert change(rotation.reporting)[1].rotation.report == rotation.Notice(NOW + 60, 3)
+
+
 def test_of_a_burst_one_opens_and_the_others_join(table):
     ready = threading.Barrier(8)
 
