@@ -4,11 +4,14 @@ import contextlib
 import os
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import supervision
 
@@ -24,6 +27,22 @@ def until(look: Callable[[], Any], seconds: float = 60) -> Any:
         assert time.monotonic() < deadline, f"nothing to see after {seconds} s"
         time.sleep(0.05)
     return found
+
+
+def one_at_a_time(patch: pytest.MonkeyPatch, place: type, name: str) -> None:
+    """Let the calls of a method wait for each other, whatever thread they come from.
+
+    Moto looks at a condition and then writes, without a lock: of several threads two succeed. With
+    its `BotocoreStubber.process_request` it answers one request after another, as DynamoDB takes
+    the writes to an item.
+    """
+    lock, call = threading.RLock(), getattr(place, name)
+
+    def one(*arguments: Any) -> Any:
+        with lock:
+            return call(*arguments)
+
+    patch.setattr(place, name, one)
 
 
 def free_port() -> int:

@@ -10,13 +10,14 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 from moto import mock_aws
-from moto.dynamodb.models import DynamoDBBackend
+from moto.core.botocore_stubber import BotocoreStubber
 
 from common import aws, csv_blocks, dynamodb, mysql, sqs
 from data_export import export, jobs, request, upload
 from data_export import handler as entrance
 from data_export.export import Refused
 from data_export.handler import NotYet, handler
+from tests.support import one_at_a_time
 
 ROWS = 45_000
 BUCKET = "exports"
@@ -423,23 +424,8 @@ def test_s3_fails_on_a_part(query, expected, monkeypatch):
     assert content() == expected
 
 
-@pytest.fixture
-def atomic(monkeypatch):
-    """Let moto check a condition and write in one step, as DynamoDB does: one call at a time."""
-    lock = threading.Lock()
-
-    def alone(real):
-        def call(*args, **kwargs):
-            with lock:
-                return real(*args, **kwargs)
-
-        return call
-
-    for name in ("put_item", "update_item"):
-        monkeypatch.setattr(DynamoDBBackend, name, alone(getattr(DynamoDBBackend, name)))
-
-
-def test_the_same_message_five_times_at_once(query, atomic, expected):
+def test_the_same_message_five_times_at_once(query, expected, monkeypatch):
+    one_at_a_time(monkeypatch, BotocoreStubber, "process_request")
     answers = []
 
     def run(number):

@@ -1,7 +1,6 @@
 import functools
 import json
 import logging
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +10,7 @@ from moto.core.botocore_stubber import BotocoreStubber
 
 from common import aws, logs
 from lambda_runtime.sitecustomize import LambdaHandler
+from tests.support import one_at_a_time
 
 _OF_LOGGING = logging.LogRecord("", 0, "", 0, "", None, None).__dict__.keys()
 _OF_FORMATTERS = {"message", "asctime", "_frame_type"}
@@ -73,20 +73,10 @@ def one_client():
 
 @pytest.fixture(scope="session", autouse=True)
 def played_aws():
-    """Moto in place of AWS for all of the session: to begin takes it longer than most tests take.
-
-    It answers one request after another, as DynamoDB takes the writes to an item. By itself it
-    looks at a condition and then writes, without a lock: of several threads two succeed.
-    """
-    lock, answer = threading.RLock(), BotocoreStubber.process_request
-
-    def one(*arguments):
-        with lock:
-            return answer(*arguments)
-
+    """Moto in place of AWS for all of the session: to begin takes longer than most tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # which takes seconds
-        patch.setattr(BotocoreStubber, "process_request", one)
+        one_at_a_time(patch, BotocoreStubber, "process_request")
         # The session keeps the services' models, which take longest to read.
         with mock_aws(config={"core": {"reset_boto3_session": False}}):
             yield
