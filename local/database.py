@@ -77,7 +77,7 @@ def ensure_data(folder: Path, environment: dict[str, str]) -> None:
         "--auth-root-authentication-method=socket",
         "--skip-name-resolve",
         "--skip-test-db",
-        *_as_root(),
+        *as_root(),
     ]
     done = subprocess.run(
         command,
@@ -93,14 +93,14 @@ def ensure_data(folder: Path, environment: dict[str, str]) -> None:
     new.rename(folder)
 
 
-def _as_root() -> list[str]:
-    # MariaDB refuses to run as root unless told to; anybody else it runs as without asking.
+def as_root() -> list[str]:
+    """Return the option without which MariaDB and MySQL refuse to run as root."""
     return ["--user=root"] if os.geteuid() == 0 else []
 
 
 def command() -> list[str]:
     """Return the server's command line, to be run in the folder that holds mariadb.cnf."""
-    return [find_program("mariadbd"), "--defaults-file=mariadb.cnf", *_as_root()]
+    return [find_program("mariadbd"), "--defaults-file=mariadb.cnf", *as_root()]
 
 
 def write_settings(folder: Path, port: int, reader_password: str, admin_password: str) -> bool:
@@ -114,32 +114,37 @@ def write_settings(folder: Path, port: int, reader_password: str, admin_password
     settings = files.write(
         folder / "mariadb.cnf",
         f"""[mariadbd]
-datadir = "{folder}/database"
+{shared_settings(folder, port)}character-set-server = utf8mb4
+collation-server = {COLLATION}
+innodb-log-file-size = 16M
+""",
+    )
+    users = write_users(folder, COLLATION, reader_password, admin_password)
+    return settings or users
+
+
+def shared_settings(folder: Path, port: int) -> str:
+    """Return the lines of settings that MariaDB and MySQL have in common."""
+    return f"""datadir = "{folder}/database"
 init-file = "{folder}/init.sql"
 bind-address = 127.0.0.1
 port = {port}
 # Relative to the data folder: a socket's path may have 107 bytes at most.
-socket = mariadb.sock
-pid-file = mariadb.pid
+socket = server.sock
+pid-file = server.pid
 skip-name-resolve
 default-time-zone = "+00:00"
-character-set-server = utf8mb4
-collation-server = {COLLATION}
 ssl-ca = "{folder}/tls/ca.pem"
 ssl-cert = "{folder}/tls/server.pem"
 ssl-key = "{folder}/tls/server.key"
 require-secure-transport = on
 # Small and quick: what is here can be made again.
 innodb-buffer-pool-size = 64M
-innodb-log-file-size = 16M
 innodb-flush-log-at-trx-commit = 2
 performance-schema = off
 max-connections = 50
 skip-log-bin
-""",
-    )
-    users = write_users(folder, COLLATION, reader_password, admin_password)
-    return settings or users
+"""
 
 
 def write_users(folder: Path, collation: str, reader_password: str, admin_password: str) -> bool:

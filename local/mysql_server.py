@@ -166,7 +166,7 @@ def _initialize(folder: Path) -> None:
         *(f"--{name}={value}" for name, value in _places(folder).items()),
         "--innodb-flush-method=nosync",
         "--innodb-redo-log-capacity=8M",
-        *_as_root(),
+        *database.as_root(),
     ]
     _run(*command, seconds=120)
 
@@ -186,11 +186,6 @@ def _places(folder: Path) -> dict[str, str]:
         "plugin-dir": f"{folder}/usr/lib",
         "secure-file-priv": "NULL",
     }
-
-
-def _as_root() -> list[str]:
-    # It refuses to run as root unless told to.
-    return ["--user=root"] if os.geteuid() == 0 else []
 
 
 def _run(*command: str, seconds: float) -> str:
@@ -225,7 +220,7 @@ def ensure_data(folder: Path, environment: dict[str, str]) -> None:  # noqa: ARG
 
 def command() -> list[str]:
     """Return the server's command line, to be run in the folder that holds mysql.cnf."""
-    return [*_program(find()), "--defaults-file=mysql.cnf", *_as_root()]
+    return [*_program(find()), "--defaults-file=mysql.cnf", *database.as_root()]
 
 
 def write_settings(folder: Path, port: int, reader_password: str, admin_password: str) -> bool:
@@ -234,27 +229,8 @@ def write_settings(folder: Path, port: int, reader_password: str, admin_password
     settings = files.write(
         folder / "mysql.cnf",
         f"""[mysqld]
-{places}datadir = "{folder}/database"
-init-file = "{folder}/init.sql"
-bind-address = 127.0.0.1
-port = {port}
-# Relative to the data folder: a socket's path may have 107 bytes at most.
-socket = mysql.sock
-pid-file = mysql.pid
-mysqlx = off
-skip-name-resolve
-default-time-zone = "+00:00"
-ssl-ca = "{folder}/tls/ca.pem"
-ssl-cert = "{folder}/tls/server.pem"
-ssl-key = "{folder}/tls/server.key"
-require-secure-transport = on
-# Small and quick: what is here can be made again.
-innodb-buffer-pool-size = 64M
+{places}{database.shared_settings(folder, port)}mysqlx = off
 innodb-redo-log-capacity = 8M
-innodb-flush-log-at-trx-commit = 2
-performance-schema = off
-max-connections = 50
-skip-log-bin
 """,
     )
     users = database.write_users(folder, COLLATION, reader_password, admin_password)
