@@ -17,6 +17,12 @@ locals {
     PUBLIC_BASE_URL = module.phone_api.base_url
     TIMEZONE        = var.phone_escalation.timezone
   }
+
+  # Who is told what no group's channel is, and how.
+  phone_slack = {
+    SLACK_CHANNEL  = var.phone_escalation.slack_channel == null ? "" : var.phone_escalation.slack_channel
+    SLACK_LANGUAGE = var.phone_escalation.language
+  }
 }
 
 module "phone_call" {
@@ -59,7 +65,7 @@ module "phone_callback" {
 
   name              = "phone_callback"
   context           = local.context
-  environment       = local.phone_environment
+  environment       = merge(local.phone_environment, local.phone_slack)
   shared_parameters = keys(merge(local.twilio_parameters, local.slack_parameters))
 
   statements = [
@@ -83,10 +89,9 @@ module "phone_sweep" {
 
   name    = "phone_sweep"
   context = local.context
-  environment = merge(local.phone_environment, {
+  environment = merge(local.phone_environment, local.phone_slack, {
     FAILED_QUEUE_URL = aws_sqs_queue.phone_failed.url
     PHONE_CALL       = module.phone_call.alias_arn
-    SLACK_CHANNEL    = var.phone_escalation.slack_channel == null ? "" : var.phone_escalation.slack_channel
   })
   shared_parameters = keys(merge(local.twilio_parameters, local.slack_parameters))
 

@@ -255,8 +255,9 @@ variable "phone_escalation" {
   type = object({
     env_type = string
     timezone = optional(string, "Asia/Tokyo")
-    # Of the suite: who hears of what no group's channel is told.
+    # Of the suite: who hears of what no group's channel is told, and in which language.
     slack_channel = optional(string)
+    language      = optional(string, "ja")
     callers = map(object({
       rate_limit    = number
       burst_limit   = number
@@ -269,8 +270,10 @@ variable "phone_escalation" {
   description = <<-EOT
     - `env_type`: production, or verification, where only the numbers of the rehearsal set ring.
     - `timezone`: of the times that are said, and of the days that a rotation is valid for.
-    - `slack_channel`: the id of the channel that is told of an alarm which could not be phoned, and of
-      mistakes that the daily check finds; null: they are counted as metrics and logged.
+    - `slack_channel`: the id of the channel that is told of an alarm which could not be phoned, of
+      mistakes that the daily check finds, and of what a group without a channel of its own would be
+      told; null: it is counted as metrics and logged.
+    - `language`: ja or en, of what that channel is told.
     - `callers`: name to what a monitoring system may do with its key: `rate_limit` requests a second
       in the long run, `burst_limit` at once, `quota_per_day` from midnight to midnight UTC.
     - `alarm_topics`: name to the group that an alarm sent to this SNS topic calls, by its `group_id`.
@@ -280,6 +283,10 @@ variable "phone_escalation" {
   validation {
     condition     = contains(["verification", "production"], var.phone_escalation.env_type)
     error_message = "phone_escalation.env_type: verification or production."
+  }
+  validation {
+    condition     = contains(["ja", "en"], var.phone_escalation.language)
+    error_message = "phone_escalation.language: ja or en."
   }
   validation {
     condition     = can(regex("^[A-Za-z]+(/[A-Za-z0-9_+-]+)*$", var.phone_escalation.timezone))

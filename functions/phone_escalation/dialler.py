@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from common import cloudwatch, parameters
 from common.slack import Slack
 from phone_escalation import addresses, rotation, store, words
-from phone_escalation.rotation import Action, Attempt, Rotation
+from phone_escalation.rotation import Action, Attempt, Language, Rotation
 from phone_escalation.session import Session
 from phone_escalation.twilio import NotHeard, Refused, Twilio, Unknown
 
@@ -25,6 +25,11 @@ SPOKEN = 20
 log = logging.getLogger(__name__)
 
 Step = Callable[[Rotation, int], Rotation]
+
+
+def suites_language() -> Language:
+    """Return the language of what the suite's channel is told, and of groups without members."""
+    return "en" if os.environ.get("SLACK_LANGUAGE") == "en" else "ja"
 
 
 def look_after(token: str, context: Any) -> list[str]:
@@ -201,11 +206,11 @@ class _Hand:
                 self._count("PhoneEscalationExhausted")
                 self._change(lambda run, _: rotation.counted(run))
         except Exception:
-            if not session.slack_channel:
+            if not self._channel:
                 raise
             log.exception("not counted", extra={"group": session.group_id})
         zone = ZoneInfo(os.environ["TIMEZONE"])
-        self._post(words.exhausted(session, zone))
+        self._post(words.exhausted(session, zone, suites_language()))
         self._change(lambda run, _: rotation.reported(run))
 
     def _warn(self) -> None:
@@ -216,14 +221,18 @@ class _Hand:
         session = claimed[1]
         if session.rotation.warning.tries == 1:
             self._count("PhoneRosterProblem")
-        self._post(words.warning(session))
+        self._post(words.warning(session, suites_language()))
         self._change(lambda run, _: rotation.warned(run))
 
+    @property
+    def _channel(self) -> str:
+        """The group's Slack channel, else the suite's; empty where there is none."""
+        return self._session.slack_channel or os.environ.get("SLACK_CHANNEL", "")
+
     def _post(self, text: str) -> None:
-        """Post to the group's Slack channel, if it has one."""
-        if self._session.slack_channel:
+        if self._channel:
             (token,) = _settings("SLACK_BOT_TOKEN")
-            Slack(token, deadline=self._deadline).post(self._session.slack_channel, text)
+            Slack(token, deadline=self._deadline).post(self._channel, text)
 
     def _count(self, metric: str) -> None:
         cloudwatch.count(metric, {"Group": self._session.group_id})

@@ -14,8 +14,9 @@ from time import monotonic
 from typing import Any
 
 from common import aws, cloudwatch, parameters
-from common.mrkdwn import escaped
 from common.slack import Slack
+from phone_escalation import words
+from phone_escalation.dialler import suites_language
 
 # An alarm is tried again for so many seconds.
 YOUNG = 15 * 60
@@ -26,10 +27,6 @@ NEEDED = 25_000
 SPOKEN = 10
 # Slack takes more; the rest is in the log of phone_call.
 MOST = 1500
-
-LOST = ":rotating_light: *アラームを電話できませんでした*"
-ACT = "すぐに対応してください。"
-CHECK = ":warning: *当番表に誤りがあります*"
 
 log = logging.getLogger(__name__)
 
@@ -70,19 +67,16 @@ def _one(message: Mapping[str, Any]) -> str:
     reason = str((record.get("responsePayload") or {}).get("errorMessage", "no answer"))
     sent_at = int(message["Attributes"]["SentTimestamp"]) // 1000
     if "Records" not in asked:
-        _tell("PhoneRosterProblem", f"{CHECK}\n{escaped(reason[:MOST])}")
+        text = words.failed_check(reason[:MOST], suites_language())
+        _tell("PhoneRosterProblem", text)
         said = "told of a failed check"
     elif error := _again(asked):
         if time.time() - sent_at < YOUNG:
             log.warning("an alarm cannot be phoned yet", extra={"reason": error})
             return "left an alarm for the next minute"
-        alarms = [_shown(one) for one in asked["Records"]]
-        lines = [
-            LOST,
-            *(escaped(text[:MOST]) for text in [*alarms, error]),
-            "すぐに対応してください。",
-        ]
-        _tell("PhoneAlarmLost", "\n".join(lines))
+        alarms = [_shown(one)[:MOST] for one in asked["Records"]]
+        text = words.lost_alarm(alarms, error[:MOST], suites_language())
+        _tell("PhoneAlarmLost", text)
         said = "told of a lost alarm"
     else:
         said = "phoned an alarm"

@@ -41,6 +41,8 @@ class Words:
     nobody_left: str
     exhausted: str
     warning: str
+    lost_alarm: str
+    failed_check: str
 
 
 WORDS: dict[Language, Words] = {
@@ -70,6 +72,11 @@ WORDS: dict[Language, Words] = {
             ":warning: *当番表に誤りがあります* ({group}, {place})\n{problems}\n"
             "使える行だけで電話しています。すぐに直してください。"
         ),
+        lost_alarm=(
+            ":rotating_light: *アラームを電話できませんでした*\n{alarms}\n{reason}\n"
+            "すぐに対応してください。"
+        ),
+        failed_check=":warning: *当番表に誤りがあります*\n{reason}",
     ),
     "en": Words(
         opening="This is an urgent call from Mimamori. {group}, {place}.",
@@ -99,6 +106,11 @@ WORDS: dict[Language, Words] = {
             ":warning: *The roster has mistakes* ({group}, {place})\n{problems}\n"
             "Only the rows that are usable are phoned. Please mend them at once."
         ),
+        lost_alarm=(
+            ":rotating_light: *An alarm could not be phoned*\n{alarms}\n{reason}\n"
+            "Please act at once."
+        ),
+        failed_check=":warning: *The roster has mistakes*\n{reason}",
     ),
 }
 
@@ -166,9 +178,12 @@ def farewell(session: Session, number: int, kind: str, batch: int = 0) -> list[S
     return [(VOICES[language], sentences[kind].format(name=name))]
 
 
-def exhausted(session: Session, zone: tzinfo) -> str:
-    """Return what is posted when nobody acknowledged, in the language of the first on duty."""
-    language = _first_language(session)
+def exhausted(session: Session, zone: tzinfo, usual: Language = "ja") -> str:
+    """Return what is posted when nobody acknowledged, in the language of the first on duty.
+
+    Where nobody is on duty it is the `usual` one.
+    """
+    language = _first_language(session, usual)
     texts = [spoken(session.alerts[alert].texts, language)[1] for alert in session.rotation.waiting]
     return WORDS[language].exhausted.format(
         group=escaped(session.group_name),
@@ -179,18 +194,29 @@ def exhausted(session: Session, zone: tzinfo) -> str:
     )
 
 
-def warning(session: Session) -> str:
-    """Return what is posted where the tables lack something, in the first member's language."""
-    return WORDS[_first_language(session)].warning.format(
+def warning(session: Session, usual: Language = "ja") -> str:
+    """Return what is posted where the tables lack something, in a language as `exhausted`."""
+    return WORDS[_first_language(session, usual)].warning.format(
         group=escaped(session.group_name),
         place=escaped(session.place),
         problems="\n".join(f"• {escaped(problem)}" for problem in session.problems),
     )
 
 
-def _first_language(session: Session) -> Language:
+def lost_alarm(alarms: Sequence[str], reason: str, language: Language) -> str:
+    """Return what is posted of alarms that could not be phoned; `reason` is the last error."""
+    told = "\n".join(map(escaped, alarms))
+    return WORDS[language].lost_alarm.format(alarms=told, reason=escaped(reason))
+
+
+def failed_check(reason: str, language: Language) -> str:
+    """Return what is posted of a daily check that failed."""
+    return WORDS[language].failed_check.format(reason=escaped(reason))
+
+
+def _first_language(session: Session, usual: Language) -> Language:
     members = session.rotation.members
-    return members[0].language if members else "ja"
+    return members[0].language if members else usual
 
 
 def spoken(texts: Mapping[Language, str], language: Language) -> tuple[Language, str]:

@@ -137,13 +137,20 @@ ENVIRONMENT = {
     "env_scheduler": {"SCHEDULES", "STATE_MACHINE_ARN", "TAG_KEY"},
     "kpi_to_s3": {"KPI_BUCKET"},
     "phone_call": {"ALARM_GROUPS", "ENV_TYPE", "PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
-    "phone_callback": {"PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
+    "phone_callback": {
+        "PHONE_TABLE",
+        "PUBLIC_BASE_URL",
+        "SLACK_CHANNEL",
+        "SLACK_LANGUAGE",
+        "TIMEZONE",
+    },
     "phone_sweep": {
         "FAILED_QUEUE_URL",
         "PHONE_CALL",
         "PHONE_TABLE",
         "PUBLIC_BASE_URL",
         "SLACK_CHANNEL",
+        "SLACK_LANGUAGE",
         "TIMEZONE",
     },
     "s3_to_bigquery": {

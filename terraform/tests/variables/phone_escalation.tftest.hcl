@@ -66,3 +66,13 @@ run "refuses_a_group_that_no_path_can_hold" {
 
   expect_failures = [var.phone_escalation]
 }
+
+run "refuses_a_language_without_words" {
+  command = plan
+
+  variables {
+    phone_escalation = merge(var.phone_escalation, { language = "fr" })
+  }
+
+  expect_failures = [var.phone_escalation]
+}

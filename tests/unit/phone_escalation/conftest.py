@@ -45,7 +45,8 @@ def table(moto, clock, monkeypatch):
         "ENV_TYPE": "production",
         "ALARM_GROUPS": '{"test-phone-database": "database"}',
         "PHONE_CALL": "arn:aws:lambda:ap-northeast-1:000000000000:function:test-phone_call:current",
-        "SLACK_CHANNEL": "C0123456789",
+        "SLACK_CHANNEL": "",
+        "SLACK_LANGUAGE": "ja",
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("TWILIO_API_BASE", "SLACK_API_BASE"):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import pytest
 import requests
@@ -386,6 +387,29 @@ def test_where_there_is_nobody_to_phone_that_is_reported_at_once(begin, look, we
     assert look() == ["report"]
     assert metric()[0] == "PhoneEscalationExhausted"
     assert len(posted.calls) == 1
+
+
+@pytest.mark.parametrize(("of_group", "to"), [(None, "C9"), ("C1", "C1")])
+def test_what_a_group_without_a_channel_is_told_the_suites_hears(
+    begin, look, twilio, web, monkeypatch, of_group, to
+):
+    monkeypatch.setenv("SLACK_CHANNEL", "C9")
+    posted = web.post(SLACK, json={"ok": True})
+    run = replace(a_session().rotation, warning=rotation.Notice(NOW))
+    begin(rotation=run, slack_channel=of_group, problems=("rows 1 and 7",))
+    assert look()[-1] == "warn"
+    assert f"channel={to}&" in posted.calls[0].request.body
+
+
+@pytest.mark.parametrize(("language", "said"), [("ja", "誰も対応"), ("en", "Nobody has")])
+def test_where_there_is_nobody_to_phone_it_is_told_in_the_language_of_the_suite(
+    begin, look, web, monkeypatch, language, said
+):
+    monkeypatch.setenv("SLACK_LANGUAGE", language)
+    posted = web.post(SLACK, json={"ok": True})
+    begin(rotation=rotation.start((), 2, 20, "disk", NOW), slack_channel="C1")
+    assert look() == ["report"]
+    assert said in parse_qs(posted.calls[0].request.body)["text"][0]
 
 
 def test_the_report_without_a_channel(begin, look, clock, table):

@@ -2,6 +2,7 @@ import io
 import json
 import os
 from types import SimpleNamespace
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -15,8 +16,9 @@ ALARM = {"Records": [{"Sns": {"Message": '{"AlarmName": "db-cpu", "NewStateReaso
 
 
 @pytest.fixture
-def gives_up(table):
+def gives_up(table, monkeypatch):
     """Return a function that has Lambda give up a run, as its record in the queue says."""
+    monkeypatch.setenv("SLACK_CHANNEL", "C0123456789")
 
     def gives_up(payload, error="the tables cannot be read"):
         record = {
@@ -145,6 +147,43 @@ def test_a_check_that_failed_is_told_at_once(gives_up, invoked, counted, once, s
     assert handler({}, once())["done"] == ["told of a failed check"]
     assert "group_member+rows+1+and+7" in posted.calls[0].request.body
     assert (invoked.given, left(), counted) == ([], 0, ["PhoneRosterProblem"])
+
+
+@pytest.mark.parametrize(
+    ("language", "lost", "act", "check"),
+    [
+        ("ja", "アラームを電話できませんでした", "すぐに対応してください。", "当番表に誤り"),
+        ("en", "An alarm could not be phoned", "Please act at once.", "The roster has mistakes"),
+    ],
+)
+def test_it_is_told_in_the_language_of_the_suite(
+    gives_up,
+    invoked,
+    counted,
+    comes_again,
+    once,
+    secrets,
+    web,
+    monkeypatch,
+    language,
+    lost,
+    act,
+    check,
+):
+    monkeypatch.setenv("SLACK_LANGUAGE", language)
+    posted = web.post(SLACK, json={"ok": True})
+    gives_up({"check": True}, "group_member rows 1 and 7")
+    handler({}, once())
+    gives_up(ALARM)
+    invoked.error = "no roster"
+    handler({}, once())
+    comes_again(failed.YOUNG)
+    handler({}, once())
+    of_check, of_alarm = (parse_qs(call.request.body)["text"][0] for call in posted.calls)
+    assert of_check.split("\n")[1:] == ["group_member rows 1 and 7"]
+    assert check in of_check
+    assert lost in of_alarm
+    assert of_alarm.split("\n")[1:] == ["db-cpu: 99 > 90".replace(">", "&gt;"), "no roster", act]
 
 
 def test_without_a_channel_it_is_counted(gives_up, invoked, counted, once, monkeypatch):
