@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
 	secret mysql estate estate-sleep estate-wake phone-key phone-url \
-	export export-status export-revoke kpi-check kpi-status kpi-backfill \
+	export export-status export-revoke export-check kpi-check kpi-status kpi-backfill \
 	test test-unit explore lint lock bench pictures clean guard base ready browser
 
 ENV ?= local
@@ -89,6 +89,8 @@ export-status: ready ## where the export JOB=… stands
 	@$(PYTHON) scripts/exports.py '$(ENV)' status
 export-revoke: guard ready ## withdraw the link of the export JOB=…
 	@$(PYTHON) scripts/exports.py '$(ENV)' revoke
+export-check: ready ## try queries of exports on the database (QUERY="users …" PARAMS=…)
+	@$(PYTHON) scripts/exports.py '$(ENV)' check
 kpi-check: ready ## try KPIs on the database: columns, first rows (NAME="sales …" DAY=2026-11-22)
 	@$(PYTHON) scripts/kpi.py '$(ENV)' check --day='$(DAY)' $(NAME)
 kpi-status: ready ## rows of a DAY=2026-11-22 on S3 and in BigQuery, and when they came (NAME=…)

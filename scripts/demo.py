@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 
+import checks
 import environment
 import exports
 import kpi
@@ -183,7 +184,7 @@ def last_rows(name: str, last: date) -> list[str]:
         found = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
         head, *lines = csv.reader(io.StringIO(found, newline=""))
         rows += lines
-    return kpi.table([head, *rows[-4:]])
+    return checks.table([head, *rows[-4:]])
 
 
 def led_through(action: str) -> None:

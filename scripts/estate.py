@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import environment
+from checks import table
 from command import run
 from invoke import invoke
-from kpi import table
 
 FUNCTION = "env_scheduler"
 ACTIONS = {"sleep": "suspend", "wake": "start"}

@@ -12,22 +12,20 @@ laptop `check` and `backfill` first deploy the functions, where a file has chang
 """
 
 import argparse
-import hashlib
 import json
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import build
-import deploy
+import checks
 import environment
 from command import CommandError, run
 from invoke import invoke
 
 sys.path.insert(0, str(build.FUNCTIONS))
-from common.queries import InvalidQuery
+from common.checks import source
 from kpi_to_bigquery import kpis
 
 FUNCTION = "kpi_to_s3"
@@ -40,12 +38,12 @@ WHEN = {
 
 def check(env: str, names: Sequence[str], day: str | None) -> int:
     """Check the KPIs, or all there are, print what came, and say whether it was well."""
-    wrong = broken(names)
+    wrong = checks.broken(names or kpis.names(), kpis.load)
     for error in wrong.values():
         print(f"{error}\n")
     rest = [name for name in names or kpis.names() if name not in wrong]
     if rest:
-        shell = _shell(env, FUNCTION)
+        shell = checks.shell(env, FUNCTION)
         payload = {"check": True, "kpis": rest} | ({"day": day} if day else {})
         runs = environment.outputs(env).get("kpi_to_bigquery", {}).get("runs", [])
         for checked in invoke(FUNCTION, json.dumps(payload), shell)["checks"]:
@@ -53,7 +51,7 @@ def check(env: str, names: Sequence[str], day: str | None) -> int:
             group = kpis.load(name).header.group
             if not scheduled(name, group, runs):
                 print(f"{name}: no schedule runs its group {group!r} (kpi_to_bigquery.schedules)")
-            print(report(checked, source(name), env))
+            print(report(checked, source(kpis.FOLDER, name), env))
             wrong |= {name: ""} if checked["errors"] else {}
     return 1 if wrong else 0
 
@@ -81,32 +79,16 @@ def standings(told: Sequence[Mapping[str, Any]]) -> list[str]:
         for one in told
     ]
     head = ("kpi", "rows on S3", "in BigQuery", "loaded", "")
-    return table([head, *rows], right=(1, 2))
+    return checks.table([head, *rows], right=(1, 2))
 
 
 def backfill(env: str, names: Sequence[str], first: str, last: str) -> int:
     """Write the files of many days; InvokeError says from which day on there was no time."""
     payload = {"from": first, "to": last} | ({"kpis": names} if names else {})
     # The loader first: a file that comes to it of a KPI that it does not know is not loaded.
-    done = invoke(FUNCTION, json.dumps(payload), _shell(env, LOADER, FUNCTION))
+    done = invoke(FUNCTION, json.dumps(payload), checks.shell(env, LOADER, FUNCTION))
     print(f"{done['files']:,} files with {done['rows']:,} rows are on S3, and being loaded.")
     return 0
-
-
-def source(name: str) -> str:
-    """Return the SHA-256 of a KPI's file in this tree, in hex."""
-    return hashlib.sha256((kpis.FOLDER / f"{name}.sql").read_bytes()).hexdigest()
-
-
-def broken(names: Sequence[str]) -> dict[str, str]:
-    """Return what is wrong with the files of this tree, by name: it needs no database."""
-    wrong = {}
-    for name in names or kpis.names():
-        try:
-            kpis.load(name)
-        except InvalidQuery as error:
-            wrong[name] = str(error)
-    return wrong
 
 
 def scheduled(name: str, group: str, runs: Iterable[Mapping[str, Any]]) -> bool:
@@ -119,65 +101,13 @@ def report(checked: Mapping[str, Any], here: str, env: str) -> str:
     head = f"{checked['kpi']}"
     if "day" in checked:
         head += f"  {checked['day']}  {checked['rows']:,} rows"
-    columns = [[one["name"], one["declared"], one["came"]] for one in checked.get("columns", [])]
-    lines = [head]
-    if checked.get("source", here) != here:
-        lines.append(f"  another file than here: make deploy ENV={env} FUNCTION={FUNCTION}")
-    if columns:
-        lines += ["", *table([["column", "declared", "came"], *columns])]
-    if checked.get("first"):
-        names = [one["name"] for one in checked["columns"] if one["came"]]
-        lines += ["", *table([names, *checked["first"]])]
-    lines += ["", *(f"  WRONG: {error}" for error in checked["errors"])]
-    return "\n".join(lines) + ("\n" if checked["errors"] else "")
-
-
-def table(rows: Iterable[Sequence[str | None]], right: Sequence[int] = ()) -> list[str]:
-    """Return rows as lines with columns below each other, whatever the script; `-` for None.
-
-    `right` are the columns that end at the same place, by number.
-    """
-    cells = [["-" if one is None else _visible(one) for one in row] for row in rows]
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  "
-        + "  ".join(
-            _pad(cell, width, right=number in right)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-
-
-def _shell(env: str, *functions: str) -> dict[str, str]:
-    """Return the environment; the laptop's functions then have the files of this tree."""
-    environment.functions(env, " ".join(functions))
-    shell = environment.shell(env)
-    if env == "local":
-        for function in functions:
-            deploy.deploy(function, shell)
-    return shell
-
-
-def _pad(cell: str, width: int, *, right: bool) -> str:
-    room = " " * (width - _width(cell))
-    return room + cell if right else cell + room
+    return checks.report(
+        head, checks.another_file(checked, here, env, FUNCTION), checked, "declared"
+    )
 
 
 def _number(count: int | None) -> str | None:
     return None if count is None else f"{count:,}"
-
-
-def _visible(text: str) -> str:
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
-
-
-def _width(text: str) -> int:
-    # A terminal gives two places to what is wide, and none to what goes onto the letter before.
-    return sum(
-        0 if unicodedata.combining(one) else 1 + (unicodedata.east_asian_width(one) in "WF")
-        for one in text
-    )
 
 
 def main(*words: str) -> int:

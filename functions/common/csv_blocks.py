@@ -24,7 +24,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 from pymysql.cursors import Cursor, SSCursor
 
-from common import csv_form, mysql
+from common import csv_form, mysql, queries
 from common.csv_form import END, Column, Form
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,6 @@ _FLOATS = {FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE}
 # Stands between the lines of a joined value, so that they can be counted: no text in UTF-8 has this
 # byte, and all else is ASCII.
 _MARK = b"\xff"
-# Text, names and comments: found in one go, for each may hold what looks like another's beginning.
-_NO_CODE = re.compile(
-    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|/\*.*?\*/|(?:--(?=\s)|#)[^\n]*", re.DOTALL
-)
 _ORDER = re.compile(r"\bORDER\s+BY\b", re.IGNORECASE)
 _OVER_NO_ORDER = "it has a window function with no ORDER BY between its own brackets"
 # The server's own text, whatever the type.
@@ -333,7 +329,7 @@ def _cut(cursor: Cursor) -> bool:
 
 def _why_plain(sql: str) -> str:
     """Say why a statement is to be read once, and as it is; nothing where it need not."""
-    text = _NO_CODE.sub(" ", sql)
+    text = queries.code(sql)
     if re.search(r"(?<!@)@(?!@)", text):
         return "it has user variables, whose values hang on the order of reading"
     # From the innermost brackets outward, so that an ORDER BY is that of what stands around it.

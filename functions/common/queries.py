@@ -12,6 +12,12 @@ from common.events import InvalidEvent, parse
 HeaderT = TypeVar("HeaderT")
 
 
+# Text, names and comments: found in one go, for each may hold what looks like another's beginning.
+_NO_CODE = re.compile(
+    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|/\*.*?\*/|(?:--(?=\s)|#)[^\n]*", re.DOTALL
+)
+
+
 class InvalidQuery(ValueError):
     """A query file is not as it must be; the message names the field and the line."""
 
@@ -56,7 +62,16 @@ def load(folder: Path, name: str, shape: type[HeaderT]) -> Query[HeaderT]:
     except InvalidEvent as error:
         raise InvalidQuery(f"header: {error} (line {_line(toml, str(error))})") from None
     begin = len(text) - len(found[3].lstrip())
-    return Query(name, header, found[3].strip().rstrip(";"), text.count("\n", 0, begin) + 1)
+    query = Query(name, header, found[3].strip().rstrip(";"), text.count("\n", 0, begin) + 1)
+    if another := re.search(r";\s*(?=[^\s;])", code(query.sql)):
+        line = query.line + query.sql.count("\n", 0, another.end())
+        raise InvalidQuery(f"takes one statement: another begins after ; (line {line})")
+    return query
+
+
+def code(sql: str) -> str:
+    """Return a statement with blanks in place of text, names and comments: as long, same lines."""
+    return _NO_CODE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), sql)
 
 
 def check_marks(query: Query[Any], bound: Mapping[str, str]) -> None:

@@ -173,12 +173,12 @@ def _task(asked: Request) -> _Task:
 def _write(job: Job, task: _Task, run: Run) -> tuple[Job, bool]:
     """Read and send; return the job, and whether that was all of it."""
     header = task.query.header
-    with _snapshot(header.timeout, header.time_zone) as connection:
-        sql = _bound(connection, task)
+    with snapshot(header.timeout, header.time_zone) as connection:
+        sql = bound(connection, task.query, task.values)
         reading = csv_blocks.read(
             connection, Source(sql, header.key), Form(), after=job.position, plain=task.plain
         )
-        titles = _titles(task.query, reading)
+        titles = titles_of(task.query, reading)
         log.info(
             "reading",
             extra={"job_id": job.job_id, "way": reading.way, "why": reading.why, "rows": job.rows},
@@ -212,11 +212,12 @@ def _send(reading: Reading, sending: upload.Upload, run: Run, turn: int) -> bool
     return True
 
 
-def _bound(connection: Connection, task: _Task) -> str:
-    if not task.query.header.parameters:
-        return task.query.sql
+def bound(connection: Connection, query: Query, values: dict[str, Any]) -> str:
+    """Return a query's statement with its parameters, as `request.values` gives them."""
+    if not query.header.parameters:
+        return query.sql
     with connection.cursor() as cursor:
-        return cursor.mogrify(task.query.sql, task.values)
+        return cursor.mogrify(query.sql, values)
 
 
 def _asks(sql: str, key: str | None, reading: Reading) -> str:
@@ -225,7 +226,8 @@ def _asks(sql: str, key: str | None, reading: Reading) -> str:
     return hashlib.sha256(repr((sql, key, columns)).encode()).hexdigest()
 
 
-def _titles(query: Query, reading: Reading) -> list[str]:
+def titles_of(query: Query, reading: Reading) -> list[str]:
+    """Return the columns' titles in the file. Raises Refused where other columns are declared."""
     names = [column.name for column in reading.columns]
     declared = query.header.columns
     if declared and list(declared) != names:
@@ -245,7 +247,7 @@ def _key(asked: Request) -> str:
 
 
 @contextmanager
-def _snapshot(seconds: int, time_zone: str) -> Iterator[Connection]:
+def snapshot(seconds: int, time_zone: str) -> Iterator[Connection]:
     """Connect to the replica where there is one, and it answers; else to the database."""
     found = parameters.read(parameters.path(None, None), mysql.PARAMETERS)
     settings = mysql.Settings.of(found)

@@ -13,8 +13,10 @@ import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
 from common import aws, events, logs, sqs
+from common.events import parse
 from common.parameters import ParameterError
 from data_export import jobs, request, upload
+from data_export.check import Check, check
 from data_export.export import Refused, Run, export
 from data_export.heartbeat import beating
 from data_export.jobs import Busy, Job, Lost, NoJob
@@ -55,14 +57,16 @@ class Message:
 
 
 def handler(event: object, context: Any) -> dict[str, Any]:
-    """Take SQS's events (one message each), or a message by hand.
+    """Take SQS's events (one message each), or by hand a message, or a `Check` of queries.
 
     A job is one run's at a time. A repeated message finds it ended, or in another run's hands, or
     as a run left it that was killed: then it goes on after the last part. Returns SQS's partial
-    answer; by hand a summary. Raises InvalidEvent and NotYet, by hand.
+    answer; by hand a summary, or `{"checks": […]}`. Raises InvalidEvent and NotYet, by hand.
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
     records = events.records(event, "messageId", "body")
+    if records is None and isinstance(event, Mapping) and "check" in event:
+        return {"checks": check(parse(Check, event), lambda: _seconds_left(context))}
     if records is None:
         return work(Message(request.parse_message(event)), context)
     failed = [record["messageId"] for record in records if not _take(record, context)]
@@ -112,7 +116,7 @@ def work(message: Message, context: Any) -> dict[str, Any]:
     _compare(body, job)
     if job.state != "running":
         return _summary(job)
-    run = Run(lambda: context.get_remaining_time_in_millis() / 1000, lease)
+    run = Run(lambda: _seconds_left(context), lease)
     try:
         with beating(job, lease, lambda: _hide(message.receipt, lease + 2)):
             job = _exported(job, run)
@@ -125,6 +129,10 @@ def work(message: Message, context: Any) -> dict[str, Any]:
             jobs.note(job, lease_until=0)
         raise _later(error, message, lease) from error
     return _summary(job)
+
+
+def _seconds_left(context: Any) -> float:
+    return float(context.get_remaining_time_in_millis()) / 1000
 
 
 def _exported(job: Job, run: Run) -> Job:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from common import queries
 from common.events import InvalidEvent, invalid, parse, require
+from common.logs import encodable
 from common.queries import InvalidQuery
 
 FOLDER = Path(__file__).with_name("queries")
@@ -168,7 +169,7 @@ def values(declared: Mapping[str, Type], given: Mapping[str, Any]) -> dict[str, 
         except InvalidEvent as error:
             wrong.append(str(error))
     if unknown := ", ".join(sorted(given.keys() - declared.keys())):
-        wrong.append(f"unknown: {unknown:.100}")
+        wrong.append(f"unknown: {encodable(unknown):.100}")
     if wrong:
         takes = ", ".join(f"{name} ({kind})" for name, kind in declared.items())
         raise InvalidEvent(f"parameters: expected {takes or 'none'}; {'; '.join(wrong)}")

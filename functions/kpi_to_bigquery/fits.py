@@ -1,13 +1,11 @@
 """Whether what a query gives is what its header declares, for BigQuery to take it as that."""
 
-import csv
-import io
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
 
 from pymysql.constants import FIELD_TYPE
 
+from common.checks import came, rows
 from common.csv_blocks import Block
 from common.csv_form import Column, Form
 from kpi_to_bigquery.kpis import Header
@@ -23,36 +21,10 @@ _TAKEN = {
     "text": ("STRING", "JSON"),
     "binary": ("BYTES",),
 }
-_NAMES = {
-    FIELD_TYPE.TINY: "TINYINT",
-    FIELD_TYPE.SHORT: "SMALLINT",
-    FIELD_TYPE.INT24: "MEDIUMINT",
-    FIELD_TYPE.LONG: "INT",
-    FIELD_TYPE.LONGLONG: "BIGINT",
-    FIELD_TYPE.YEAR: "YEAR",
-    FIELD_TYPE.FLOAT: "FLOAT",
-    FIELD_TYPE.DOUBLE: "DOUBLE",
-    FIELD_TYPE.BIT: "BIT",
-    FIELD_TYPE.DATE: "DATE",
-    FIELD_TYPE.TIME: "TIME",
-    FIELD_TYPE.DATETIME: "DATETIME",
-    FIELD_TYPE.TIMESTAMP: "TIMESTAMP",
-    FIELD_TYPE.JSON: "JSON",
-}
-
-# A text may be as long as the server's packets, which is more than csv takes by itself.
-csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
 
 
 class InvalidResult(ValueError):
     """What a query gave is not what its header declares; the message names the column."""
-
-
-def came(column: Column) -> str:
-    """Return what a column is to the database, in the words of SQL."""
-    if column.kind == "number" and column.type_code not in _NAMES:
-        return f"DECIMAL with {column.scale} decimals"
-    return _NAMES.get(column.type_code) or column.kind
 
 
 def unfit(header: Header, columns: Sequence[Column]) -> list[str]:
@@ -94,18 +66,13 @@ def of_day(blocks: Iterator[Block], header: Header, day: date) -> Iterator[Block
         yield block
 
 
-def rows(block: Block) -> Iterator[list[str]]:
-    r"""Give a block's rows as text, NULL as \N."""
-    return csv.reader(io.StringIO(block.data.decode(), newline=""))
-
-
 def _taken(column: Column, *, utc: bool) -> tuple[str, ...]:
     """Return BigQuery's types that take any text of a column, or refuse it out loud."""
     match column.kind:
         case "number":
             return _number(column)
         case "time":
-            return _time(column.type_code, utc=utc)
+            return _time(column, utc=utc)
     return _TAKEN.get(column.kind, ())
 
 
@@ -119,12 +86,12 @@ def _number(column: Column) -> tuple[str, ...]:
     return (*whole, *numeric, *big, "FLOAT64", "STRING")
 
 
-def _time(type_code: int, *, utc: bool) -> tuple[str, ...]:
+def _time(column: Column, *, utc: bool) -> tuple[str, ...]:
     # A TIMESTAMP is sent in UTC, which BigQuery takes a TIMESTAMP without an offset to be in; a
     # DATETIME only where it is one of UTC.
-    match type_code:
+    match column.type_code:
         case FIELD_TYPE.DATETIME:
             return ("DATETIME", "TIMESTAMP", "STRING") if utc else ("DATETIME", "STRING")
         case FIELD_TYPE.TIMESTAMP:
             return ("TIMESTAMP", "DATETIME", "STRING") if utc else ("TIMESTAMP",)
-    return (_NAMES[type_code], "STRING")
+    return (came(column), "STRING")

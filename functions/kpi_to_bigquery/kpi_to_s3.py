@@ -1,32 +1,29 @@
 """Run the SQL files in queries/ for a day, or many, and put what each gives on S3 as CSV."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import csv_blocks, csv_form, failures, logs, mysql, parameters, s3_file
+from common import checks, csv_blocks, csv_form, failures, logs, mysql, parameters, s3_file
 from common.csv_blocks import Block, Reading, Source, Unfit
 from common.events import parse, require
 from common.queries import InvalidQuery
 from common.s3_file import Written
 from kpi_to_bigquery import days, fits, kpis
 from kpi_to_bigquery.fits import InvalidResult
-from kpi_to_bigquery.kpis import Header, Query
+from kpi_to_bigquery.kpis import Query
 
 MOST_DAYS = 1000
 # Seconds of each run that are kept: to name what was not done, and to leave nothing behind.
 RESERVE = 15
-SHOWN_ROWS = 5
-SHOWN_CHARACTERS = 60
 
 logs.set_up()
 log = logging.getLogger(__name__)
@@ -142,18 +139,18 @@ def check(
     the end), the number of `rows`, the `first` ones as they would be in the file (NULL as \N), and
     `errors`.
     """
-    source = hashlib.sha256((kpis.FOLDER / f"{query.name}.sql").read_bytes()).hexdigest()
+    source = checks.source(kpis.FOLDER, query.name)
     told: dict[str, Any] = {"kpi": query.name, "day": str(day), "source": source}
     told |= {"columns": [], "rows": 0, "first": [], "errors": []}
     try:
         with _reading(settings, query, day, left) as reading:
-            told["columns"] = _columns(query.header, reading)
+            declared = {name: column.type for name, column in query.header.columns.items()}
+            told["columns"] = checks.columns(declared, reading.columns)
             told["errors"] = fits.unfit(query.header, reading.columns)
             blocks = _in_time(reading.blocks, left)
             for block in blocks if told["errors"] else fits.of_day(blocks, query.header, day):
                 told["rows"] += block.rows
-                room = SHOWN_ROWS - len(told["first"])
-                told["first"] += [_shown(row) for row in islice(fits.rows(block), room)]
+                told["first"] += checks.first(block, checks.ROWS - len(told["first"]))
     except (InvalidResult, OutOfTime, Unfit, pymysql.MySQLError) as error:
         told["errors"].append(str(error))
     return told
@@ -234,15 +231,6 @@ def _reading(
         yield csv_blocks.read(connection, Source(sql, header.key), fits.FORM, plain=plain)
 
 
-def _columns(header: Header, reading: Reading) -> list[dict[str, str | None]]:
-    came: list[dict[str, str | None]] = []
-    missing = {name: column.type for name, column in header.columns.items()}
-    for one in reading.columns:
-        declared = missing.pop(one.name, None)
-        came.append({"name": one.name, "declared": declared, "came": fits.came(one)})
-    return came + [{"name": n, "declared": kind, "came": None} for n, kind in missing.items()]
-
-
 def _literal(value: date, _: object = None) -> str:
     return f"{'TIMESTAMP' if isinstance(value, datetime) else 'DATE'}'{value}'"
 
@@ -252,8 +240,3 @@ def _in_time(blocks: Iterator[Block], left: Callable[[], float]) -> Iterator[Blo
         if left() <= 0:
             raise OutOfTime("no time was left to read all of it")
         yield block
-
-
-def _shown(row: list[str]) -> list[str]:
-    most = SHOWN_CHARACTERS
-    return [text if len(text) <= most else f"{text[: most - 1]}…" for text in row]

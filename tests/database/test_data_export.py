@@ -13,6 +13,7 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from common import aws, csv_blocks, dynamodb, mysql, sqs
+from common.events import InvalidEvent
 from data_export import export, jobs, request, upload
 from data_export import handler as entrance
 from data_export.export import Refused
@@ -102,6 +103,7 @@ def query(cloud, monkeypatch):
     """Return a function that puts a query there."""
     monkeypatch.setattr(request.names, "__defaults__", (cloud,))
     monkeypatch.setattr(request.load, "__defaults__", (cloud,))
+    monkeypatch.setattr(request, "FOLDER", cloud)
 
     def put(name, sql, header='key = "id"'):
         (cloud / f"{name}.sql").write_text(f"/*\n{header}\n*/\n{sql}\n", encoding="utf-8")
@@ -654,3 +656,117 @@ def test_when_it_is_tried_again(query, monkeypatch, received, seconds):
 
 def test_the_longest_run_and_the_reserve_are_the_functions_time():
     assert request.LONGEST + export.RESERVE == 900
+
+
+def checked(*names, **more):
+    payload = {"check": True} | ({"queries": [*names]} if names else {}) | more
+    return handler(payload, Context())["checks"]
+
+
+def test_a_check_shows_a_query_and_writes_nothing(query):
+    query(
+        "born",
+        "SELECT id, note, RPAD('x', 100, 'x') AS x FROM people WHERE id >= %(least)s",
+        'key = "id"\ntitle = {en = "People"}\nparameters = {least = "integer"}\n'
+        '[columns]\nid = "番号"\nnote = "備考"\nx = "X"',
+    )
+    [told] = checked("born")
+    assert told.pop("source")
+    assert told == {
+        "query": "born",
+        "title": {"en": "People"},
+        "parameters": {"least": "integer"},
+        "values": {"least": 1},
+        "columns": [
+            {"name": "id", "declared": "番号", "came": "BIGINT"},
+            {"name": "note", "declared": "備考", "came": "text"},
+            {"name": "x", "declared": "X", "came": "text"},
+        ],
+        "way": "keys",
+        "why": "",
+        "first": [[str(7 * n), 'a "b"' if n % 5 else "\\N", "x" * 59 + "…"] for n in range(1, 6)],
+        "errors": [],
+    }
+    [told] = checked("born", parameters={"least": 314_993})
+    assert [row[0] for row in told["first"]] == ["314993", "315000"]
+    assert (uploads(), jobs.load("job-1")) == ([], None)
+    assert "Contents" not in aws.client("s3").list_objects_v2(Bucket=BUCKET)
+
+
+@pytest.mark.parametrize(
+    ("sql", "header", "way", "why"),
+    [
+        ("SELECT id, name FROM people", "", "lines", "it names no key"),
+        ("SELECT id FROM people", 'key = "name"', "lines", "its key name is no column of it"),
+        ("SELECT id FROM people ORDER BY id", 'key = "id"', "plain", "it has an ORDER BY of its"),
+        ("SELECT born AS id FROM people", 'key = "id"', "lines", "its key id may be NULL"),
+    ],
+)
+def test_a_check_says_how_a_query_is_read_and_why(query, sql, header, way, why):
+    query("people", sql, header)
+    [told] = checked()
+    assert (told["way"], told["errors"], len(told["first"])) == (way, [], 5)
+    assert told["why"].startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("sql", "header", "more", "error"),
+    [
+        ("SELECT nothing FROM people", "", {}, "nothing"),
+        (
+            "SELECT id FROM people",
+            'columns = {other = "x"}',
+            {},
+            "gives the columns id, declares o",
+        ),
+        ("SELECT id FROM people", 'colour = "x"', {}, "header: unknown field: colour"),
+        ("SELECT 1; SELECT 2", "", {}, "takes one statement: another begins after ; (line 4)"),
+        (
+            "SELECT id FROM people WHERE born = %(day)s",
+            'parameters = {day = "date"}',
+            {"parameters": {"day": 1}},
+            "parameters: expected day (date); day: got 1, takes a date",
+        ),
+        ("SELECT SLEEP(9) AS id", "timeout = 1", {}, "max_statement_time"),
+    ],
+)
+def test_a_check_says_what_is_wrong(query, server, sql, header, more, error):
+    query("people", sql, header)
+    [told] = checked("people", **more)
+    if server == "mysql" and "SLEEP" in sql:
+        error = "maximum statement execution time"
+    assert error in "; ".join(told["errors"])
+    assert told["first"] == []
+
+
+def test_a_check_of_what_cannot_be_read_fast_says_so(query):
+    query("long", "SELECT id, REPEAT('x', 9000) AS x FROM people WHERE id < 15", "")
+    [told] = checked("long")
+    assert (told["way"], told["errors"]) == ("plain", [])
+    assert "a row has no line" in told["why"]
+
+
+def test_a_check_without_time_says_so(query):
+    told = handler({"check": True}, Context(seconds=19))["checks"]
+    assert [one["errors"] for one in told] == [["no time was left to try it"]]
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"check": False}, "check: got False, takes true"),
+        ({"check": True, "queries": []}, "queries: got [], takes one name at least"),
+        ({"check": True, "queries": ["x"]}, "queries: got 'x', takes people"),
+        ({"check": True, "parameters": {}}, "parameters: got {}, takes nothing, unless queries"),
+        ({"check": True, "job_id": "x"}, "unknown field: job_id"),
+    ],
+)
+def test_a_check_that_is_not_as_it_must_be(query, payload, message):
+    with pytest.raises(InvalidEvent) as error:
+        handler(payload, Context())
+    assert message in str(error.value)
+
+
+def test_a_check_does_not_come_by_the_queue(query):
+    answer = handler(records({"check": True}), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}

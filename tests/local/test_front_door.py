@@ -48,6 +48,7 @@ WHOLE = {
     "export": ["QUERY=users", "MAIL=tanaka@example.com"],
     "export-status": ["JOB=a-1"],
     "export-revoke": ["JOB=a-1"],
+    "export-check": ["QUERY=users"],
     "kpi-check": ["NAME=sales"],
     "kpi-status": ["DAY=2026-11-22"],
     "kpi-backfill": ["FROM=2026-11-01", "TO=2026-11-22"],
@@ -87,6 +88,11 @@ WRONG = [
     ("export-status", [], "JOB takes 1 to 64 characters"),
     ("export-status", ["JOB=a b"], "JOB takes 1 to 64 characters"),
     ("export-revoke", [], "JOB takes 1 to 64 characters"),
+    ("export-check", ["PARAMS={}"], "PARAMS are those of one query: make export-check QUERY="),
+    ("export-check", ["QUERY=users orders", "PARAMS={}"], "PARAMS are those of one query: "),
+    ("export-check", ["QUERY=users", "PARAMS={"], "PARAMS is no JSON: "),
+    ("export-check", ["QUERY=users", "PARAMS=[]"], "parameters: got [], takes an object"),
+    ("export-check", ["QUERY=users", "PARAMS={}"], "parameters: expected since (date); since: mi"),
     ("kpi-status", [], "say of when: make kpi-status "),
     ("kpi-backfill", [], "say of when: make kpi-backfill "),
     ("kpi-backfill", ["FROM=2026-11-01"], "say of when: make kpi-backfill "),
@@ -315,10 +321,14 @@ def test_a_wrong_argument(make, target, arguments, said):
     refused(make(target, *arguments), said)
 
 
-def test_a_kpi_that_is_not_there(make):
-    done = make("kpi-check", "NAME=nothing")
+@pytest.mark.parametrize(
+    ("target", "argument", "kind"),
+    [("kpi-check", "NAME", "KPI"), ("export-check", "QUERY", "query")],
+)
+def test_a_query_that_is_not_there(make, target, argument, kind):
+    done = make(target, f"{argument}=nothing")
     assert (done.code, done.err) == (1, "")
-    assert done.out.startswith("there is no KPI 'nothing' (there are ")
+    assert done.out.startswith(f"there is no {kind} 'nothing' (there are ")
 
 
 def test_a_number_that_is_no_port(make, monkeypatch):
@@ -350,6 +360,7 @@ def test_a_function_that_is_not_applied(make, one_function, target):
         ("phone-key", "phone_escalation is "),
         ("export", "data_export is "),
         ("export-status", "data_export is "),
+        ("export-check", "data_export"),
         ("kpi-check", "kpi_to_s3"),
         ("kpi-status", "s3_to_bigquery"),
     ],

@@ -71,3 +71,24 @@ def test_a_query_that_names_what_it_does_not_declare(tmp_path, header, sql, said
 def test_a_percent_sign_is_plain_where_nothing_is_declared(tmp_path):
     (tmp_path / "one.sql").write_text("/* */ SELECT 7 % 4, 'a%', '%%'")
     assert request.load("one", tmp_path).sql == "SELECT 7 % 4, 'a%', '%%'"
+
+
+@pytest.mark.parametrize(
+    ("sql", "line"),
+    [
+        ("SELECT 1; SELECT 2", 2),
+        ("SELECT 1;\n\nDELETE FROM users;\n", 4),
+        ("SELECT '/*', 1; /* */ SELECT 2 '*/'", 2),
+        ("SELECT 1;", None),
+        ("SELECT 1 ; ;\n", None),
+        ("SELECT ';x', `a;b`, \"';c\" # ; d\n/* ; e */ -- ; f\n", None),
+        ("SELECT 1; -- done", None),
+    ],
+)
+def test_a_file_holds_one_statement(tmp_path, sql, line):
+    (tmp_path / "one.sql").write_text(f"/* */\n{sql}", encoding="utf-8")
+    if line is None:
+        request.load("one", tmp_path)
+    else:
+        with pytest.raises(InvalidQuery, match=rf"one statement: .* after ; \(line {line}\)$"):
+            request.load("one", tmp_path)

@@ -5,12 +5,13 @@ import pymysql
 import pytest
 from pymysql.constants import FIELD_TYPE
 
+from common import checks
 from common.csv_blocks import Block
 from common.csv_form import Column
 from common.events import InvalidEvent, parse
 from common.failures import RunFailed
 from common.s3_file import Written
-from kpi_to_bigquery import fits, kpi_to_s3, kpis
+from kpi_to_bigquery import kpi_to_s3, kpis
 from kpi_to_bigquery.fits import InvalidResult, of_day, unfit
 from kpi_to_bigquery.kpi_to_s3 import Event
 
@@ -243,4 +244,4 @@ def test_a_row_of_another_day_is_named(rows, wrong):
 
 def test_a_row_may_be_large():
     block = Block(b'"' + b"x" * 1_000_000 + b'",\\N\r\n', 1)
-    assert next(fits.rows(block))[1] == "\\N"
+    assert next(checks.rows(block))[1] == "\\N"

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+import deploy
+import environment
 import kpi
 from invoke import InvokeError
 from kpi_to_bigquery import kpis
@@ -57,11 +59,11 @@ def function(monkeypatch):
 
     wrong = {}
     monkeypatch.setattr(kpi, "invoke", invoke)
-    monkeypatch.setattr(kpi.environment, "shell", lambda env: {})
+    monkeypatch.setattr(environment, "shell", lambda env: {})
     invoke.runs = [{"group": "daily"}]
     outputs = {"kpi_to_bigquery": {"runs": invoke.runs}, "functions": {"kpi_to_s3": {}}}
-    monkeypatch.setattr(kpi.environment, "outputs", lambda env: outputs)
-    monkeypatch.setattr(kpi.deploy, "deploy", lambda function, shell: asked.append(function))
+    monkeypatch.setattr(environment, "outputs", lambda env: outputs)
+    monkeypatch.setattr(deploy, "deploy", lambda function, shell: asked.append(function))
     invoke.asked, invoke.wrong = asked, wrong
     return invoke
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import deploy
 import kpi
 from common import aws
 from common.events import InvalidEvent
@@ -126,7 +127,7 @@ def function(monkeypatch):
     monkeypatch.setattr(kpi.environment, "shell", lambda env: {})
     applied = {"kpi_to_s3": {}, "s3_to_bigquery": {}}
     monkeypatch.setattr(kpi.environment, "outputs", lambda env: {"functions": applied})
-    monkeypatch.setattr(kpi.deploy, "deploy", lambda name, shell: invoke.deployed.append(name))
+    monkeypatch.setattr(deploy, "deploy", lambda name, shell: invoke.deployed.append(name))
     return invoke
 
 
