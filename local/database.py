@@ -28,11 +28,11 @@ def find_program(name: str) -> str:
     return path
 
 
-def ensure_certificates(folder: Path) -> bool:
+def ensure_certificates(folder: Path, *names: str) -> bool:
     """Make `folder` with ca.pem, server.pem and server.key where it is not whole; True if made.
 
     The CA is this folder's own and its key is forgotten, so nothing else is ever trusted by it.
-    The server's certificate is for localhost and 127.0.0.1.
+    The server's certificate is for localhost, 127.0.0.1, and `names`.
     """
     if _certificates_work(folder):
         return False
@@ -41,7 +41,7 @@ def ensure_certificates(folder: Path) -> bool:
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700, parents=True)
     authority = trustme.CA(organization_name="Mimamori on a laptop")
-    server = authority.issue_cert("localhost", "127.0.0.1", common_name="localhost")
+    server = authority.issue_cert("localhost", "127.0.0.1", *names, common_name="localhost")
     authority.cert_pem.write_to_path(new / "ca.pem")
     for blob in server.cert_chain_pems:
         blob.write_to_path(new / "server.pem", append=True)

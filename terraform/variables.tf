@@ -126,15 +126,16 @@ variable "database" {
     port              = optional(number, 3306)
     name              = string
     user              = string
-    ca                = string
+    ca                = optional(string, "rds")
     security_group_id = string
   })
   description = <<-EOT
     The MySQL database that the functions read. Its password is filled by `make secret`.
     - `host`, `port`, `name`, `user`: as a client is given them; the user needs no more than SELECT.
-    - `ca`: PEM text of the authorities that sign the server's certificate (on RDS the region's
-      bundle), or the word `off` for a connection without TLS, which no user of
-      caching_sha2_password takes.
+    - `ca`: who signs the server's certificate. `rds` (the default): Amazon RDS itself, by its roots
+      of the region in `host`, which the functions carry. Another authority: its PEM text. `off`:
+      nothing is verified, and a server without TLS is taken, which lets in no user of
+      caching_sha2_password.
     - `security_group_id`: the database's security group; the functions are let in on `port`.
   EOT
   nullable    = false
@@ -144,8 +145,16 @@ variable "database" {
     error_message = "database.port: a whole number from 1 to 65535."
   }
   validation {
-    condition     = var.database.ca == "off" || can(regex("^-----BEGIN CERTIFICATE-----\\s[\\s\\S]+\\s-----END CERTIFICATE-----\\s*$", var.database.ca))
-    error_message = "database.ca: one or more certificates in PEM form, or the word off."
+    condition     = contains(["rds", "off"], var.database.ca) || can(regex("^-----BEGIN CERTIFICATE-----\\s[\\s\\S]+\\s-----END CERTIFICATE-----\\s*$", var.database.ca))
+    error_message = "database.ca: the word rds, the word off, or one or more certificates in PEM form."
+  }
+  validation {
+    condition     = var.database.ca != "rds" || can(regex("\\.[a-z0-9-]+\\.rds\\.amazonaws\\.com$", var.database.host))
+    error_message = "database.ca: rds is for a host of RDS's own name, ….REGION.rds.amazonaws.com. For another: the PEM of its authority, or off."
+  }
+  validation {
+    condition     = length(var.database.ca) <= 8192
+    error_message = "database.ca: SSM keeps at most 8192 bytes of PEM. For a database on RDS write rds, and paste nothing."
   }
   validation {
     condition     = startswith(var.database.security_group_id, "sg-")

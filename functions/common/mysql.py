@@ -1,15 +1,19 @@
 """Connections to MySQL or MariaDB, for reading only."""
 
+import socket
 import ssl
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pymysql
-from pymysql.constants import CR
+from pymysql.constants import CLIENT, CR
 from pymysql.cursors import Cursor
 
+from common import certificates
 from common.parameters import Parameters
 
 PARAMETERS = {f"DATABASE_{name}" for name in ("HOST", "PORT", "NAME", "USER", "PASSWORD", "CA")}
@@ -21,7 +25,7 @@ SQL_MODE = "NO_ENGINE_SUBSTITUTION"
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the database is. `ca` is the PEM that its certificate must lead to, or `off`."""
+    """Where the database is. `ca` says by whom its certificate is signed: `rds`, PEM, or `off`."""
 
     host: str
     port: int
@@ -110,12 +114,57 @@ def connect(settings: Settings, longest: int, **options: Any) -> pymysql.Connect
         raise pymysql.OperationalError(
             CR.CR_AUTH_PLUGIN_ERR,
             f"user {settings.user}: caching_sha2_password (or sha256_password) takes a connection"
-            " with TLS: database.ca is off, and takes the authorities of the server's certificate",
+            " with TLS: database.ca is off, and takes rds, or the PEM of the server's authority",
         ) from None
+    except pymysql.OperationalError as error:
+        refused = getattr(error, "original_exception", None)
+        if not isinstance(refused, ssl.SSLCertVerificationError):
+            raise
+        raise pymysql.OperationalError(error.args[0], _refusal(settings, refused)) from None
+
+
+def _refusal(settings: Settings, refused: ssl.SSLCertVerificationError) -> str:
+    how = (
+        "rds, RDS's own roots as they were deployed: for a newer root, or another authority (as of"
+        " an RDS Proxy), give its PEM"
+        if settings.ca == "rds"
+        else "PEM: give that of the root above this authority, or rds for a database of RDS"
+    )
+    return (
+        f"the certificate of {settings.host}, signed by {_issuer(settings.host, settings.port)!r},"
+        f" is refused: {refused.verify_message}. database.ca is {how}"
+    )
+
+
+@cache
+def _issuer(host: str, port: int) -> str:
+    """Return who signed the certificate of a server that is not believed, or `unknown`.
+
+    Nothing of the user's is sent to it: neither name nor password. It is asked once only, for a
+    server counts connections that end early, and locks out who makes many.
+    https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    capabilities = CLIENT.SSL | CLIENT.PROTOCOL_41 | CLIENT.SECURE_CONNECTION
+    try:
+        with socket.create_connection((host, port), 5) as plain, plain.makefile("rb") as greeting:
+            greeting.read(int.from_bytes(greeting.read(4)[:3], "little"))
+            # 32 bytes, the second packet: 'go on with TLS'.
+            plain.sendall(struct.pack("<iiiB23x", 32 | 1 << 24, capabilities, 1 << 24, 45))
+            with context.wrap_socket(plain, server_hostname=host) as tls:
+                return certificates.issuer(tls.getpeercert(binary_form=True) or b"")
+    except (OSError, ValueError, IndexError):
+        return "unknown"
 
 
 def _connect(settings: Settings, longest: int, **options: Any) -> pymysql.Connection:
-    tls = None if settings.ca == "off" else ssl.create_default_context(cadata=settings.ca)
+    try:
+        tls = certificates.context(settings.ca, settings.host)
+    except ValueError as error:
+        raise pymysql.OperationalError(
+            CR.CR_SSL_CONNECTION_ERROR, f"database.ca: {error}"
+        ) from None
     return pymysql.connect(
         host=settings.host,
         port=settings.port,

@@ -19,22 +19,7 @@ database = {
   name              = "myapp"                # EXAMPLE
   user              = "mimamori"             # EXAMPLE: a user with SELECT and no more
   security_group_id = "sg-0d4e5f60718293a4b" # EXAMPLE
-
-  # EXAMPLE: the region's bundle from https://truststore.pki.rds.amazonaws.com
-  ca = <<-PEM
-    -----BEGIN CERTIFICATE-----
-    MIIB2jCCAYGgAwIBAgIUdjxarOA6e1rf83v+N5M7G1esR8MwCgYIKoZIzj0EAwIw
-    QjFAMD4GA1UEAww3RXhhbXBsZSBhdXRob3JpdHksIHJlcGxhY2Ugd2l0aCB0aGUg
-    cmVnaW9uJ3MgUkRTIGJ1bmRsZTAgFw0yNjExMjMxMDQxMTFaGA8yMTI2MTAzMDEw
-    NDExMVowQjFAMD4GA1UEAww3RXhhbXBsZSBhdXRob3JpdHksIHJlcGxhY2Ugd2l0
-    aCB0aGUgcmVnaW9uJ3MgUkRTIGJ1bmRsZTBZMBMGByqGSM49AgEGCCqGSM49AwEH
-    A0IABMgDKnO984ZElS9T/n4x1CVUoFrLX1aFssoKV7mdXPDOsIqyU1NvVY3Pfge1
-    F16CRfmxnUZw7qXvafcokrXuCzGjUzBRMB0GA1UdDgQWBBQjDqIw3MmGNVfhFd8/
-    bkagzG/O6DAfBgNVHSMEGDAWgBQjDqIw3MmGNVfhFd8/bkagzG/O6DAPBgNVHRMB
-    Af8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIBTW6JOF0G10Ksn/RBynviVXhmHi
-    Qk9l4ACy8lagQxdPAiAUXxk+Og+r2TTE6s3QFuqsWKi5H/tJiw8fT8bHC8AAHg==
-    -----END CERTIFICATE-----
-  PEM
+  ca                = "rds"                  # as is without a word: signed by RDS itself
 }
 
 cognito = {

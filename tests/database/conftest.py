@@ -13,6 +13,8 @@ import mysql_server
 from common import mysql
 from tests.support import free_port, until
 
+# The servers' certificate is for this name, too, as on RDS.
+RDS_HOST = "db.abcdefghijkl.ap-northeast-1.rds.amazonaws.com"
 SERVERS = {"mariadb": database, "mysql": mysql_server}
 # MariaDB's default; MySQL's is 64 MB.
 PACKET = "--max-allowed-packet=16M"
@@ -30,7 +32,7 @@ def server(request):
 def settings(server, tmp_path_factory):
     """Where the database `service` is, for its administrator; it may write, too."""
     folder, port, made = tmp_path_factory.mktemp(server), free_port(), SERVERS[server]
-    database.ensure_certificates(folder / "tls")
+    database.ensure_certificates(folder / "tls", RDS_HOST)
     try:
         made.write_settings(folder, port, "reader", "admin")
     except mysql_server.Unavailable as missing:

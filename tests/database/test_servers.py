@@ -1,14 +1,15 @@
 """In what MariaDB and MySQL differ, as far as what we do depends on it; and reading from both."""
 
 import dataclasses
-import ssl
+import socket
 
 import pymysql
 import pytest
 import trustme
 from pymysql.constants import FIELD_TYPE
 
-from common import csv_blocks, mysql
+from common import certificates, csv_blocks, mysql
+from tests.database.conftest import RDS_HOST
 
 STRICT = "STRICT_TRANS_TABLES", "ERROR_FOR_DIVISION_BY_ZERO", "NO_ENGINE_SUBSTITUTION"
 # What is asked, and what each answers: a value, or an error's number.
@@ -133,9 +134,53 @@ def test_a_reader_has_limits_and_may_not_write(settings, server):
         assert cursor.execute("SELECT seq FROM numbers") == 1
 
 
-def test_another_certificate_is_refused(settings):
-    with pytest.raises((ssl.SSLError, pymysql.OperationalError), match="certificate verify failed"):
-        mysql.connect(dataclasses.replace(settings, ca=trustme.CA().cert_pem.bytes().decode()), 5)
+def test_a_wrong_password_is_refused(settings):
     with pytest.raises(pymysql.OperationalError) as failed:
         mysql.connect(dataclasses.replace(settings, password="wrong"), 5)
     assert failed.value.args[0] == 1045
+
+
+@pytest.fixture
+def on_rds(settings, monkeypatch):
+    """The same server under a name of RDS's, and `rds` as its authority."""
+    real = socket.getaddrinfo
+
+    def resolve(host, *rest, **options):
+        return real("127.0.0.1" if host == RDS_HOST else host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    mysql._issuer.cache_clear()
+    return dataclasses.replace(settings, host=RDS_HOST, ca="rds")
+
+
+@pytest.mark.parametrize("ca", ["rds", "another's"])
+def test_a_certificate_of_another_authority_is_refused(on_rds, ca):
+    pem = {"rds": "rds", "another's": trustme.CA().cert_pem.bytes().decode()}[ca]
+    with pytest.raises(pymysql.OperationalError) as failed:
+        mysql.connect(dataclasses.replace(on_rds, ca=pem), 5)
+    code, said = failed.value.args
+    assert code == 2003
+    assert said.startswith(f"the certificate of {RDS_HOST}, signed by 'Mimamori on a laptop, ")
+    assert "is refused: self-signed certificate in certificate chain. database.ca is" in said
+    assert failed.value.__suppress_context__
+    assert ("database.ca is rds, RDS's own roots" in said) is (ca == "rds")
+    assert ("database.ca is PEM: give that of the root" in said) is (ca != "rds")
+
+
+def test_a_certificate_of_the_regions_roots_is_taken(on_rds, settings, tmp_path, monkeypatch):
+    """RDS's roots sign nothing for a test: another one stands in the region's file."""
+    monkeypatch.setattr(certificates, "RDS_ROOTS", tmp_path)
+    (tmp_path / "ap-northeast-1.pem").write_text(settings.ca)
+    with mysql.connect(on_rds, 5) as connection:
+        assert _tls(connection).startswith("TLS")
+
+
+def test_off_verifies_nothing_and_takes_tls_where_there_is_some(on_rds):
+    with mysql.connect(dataclasses.replace(on_rds, ca="off"), 5) as connection:
+        assert _tls(connection).startswith("TLS")
+
+
+def _tls(connection):
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_version'")
+        return cursor.fetchone()[1]

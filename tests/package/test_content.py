@@ -51,6 +51,13 @@ def test_holds_common_its_capability_and_libraries_only(packaged):
     assert libraries == {build_name(name) for name in locked(requirements)}
 
 
+def test_the_roots_of_rds_are_carried_by_who_reads_a_database(packaged):
+    carried = {path.name for path in (packaged.folder / "common/rds_roots").glob("*")}
+    roots = {path.name for path in (build.FUNCTIONS / "common/rds_roots").iterdir()}
+    assert "ap-northeast-1.pem" in roots
+    assert carried == (roots if (packaged.folder / "pymysql").is_dir() else set())
+
+
 def test_is_pure_python(packaged):
     files = [path for path in packaged.folder.rglob("*") if path.is_file()]
     assert [path for path in files if path.suffix in COMPILED] == []

@@ -237,6 +237,12 @@ def test_every_readable_parameter_is_made_once(plan: Any) -> None:
     )
 
 
+def test_a_database_on_rds_is_verified_by_the_roots_that_the_functions_carry(plan: Any) -> None:
+    made = plan.resources("aws_ssm_parameter", within="module.database_parameters.")
+    [ca] = [one["value"] for one in made.values() if one["name"].endswith("/DATABASE_CA")]
+    assert ca == ("off" if plan.environment == "local" else "rds")
+
+
 def _declared() -> dict[str, dict[str, str]]:
     """Return the namespaces of the queries in the tree, each with the dimensions of its header."""
     headers = [

@@ -47,6 +47,59 @@ run "refuses_a_ca_that_is_a_file_name_and_a_block_that_is_none_and_endpoints_wit
   expect_failures = [var.database, var.https_egress_cidr_blocks, var.https_egress_prefix_list_ids, var.network]
 }
 
+run "takes_rds_without_a_word" {
+  command = plan
+
+  variables {
+    database = {
+      host              = "myapp.cluster-ro-abcdefghijkl.ap-northeast-1.rds.amazonaws.com"
+      name              = "myapp"
+      user              = "mimamori"
+      security_group_id = "sg-1"
+    }
+  }
+
+  assert {
+    condition     = var.database.ca == "rds"
+    error_message = "A database is one of RDS's, and verified, unless something else is said."
+  }
+}
+
+run "refuses_rds_for_a_host_elsewhere" {
+  command = plan
+
+  variables {
+    database = merge(var.database, { ca = "rds" })
+  }
+
+  expect_failures = [var.database]
+}
+
+run "takes_off" {
+  command = plan
+
+  variables {
+    database = merge(var.database, { ca = "off" })
+  }
+
+  assert {
+    condition     = var.database.ca == "off"
+    error_message = "It is taken, for any host."
+  }
+}
+
+run "refuses_more_pem_than_ssm_keeps" {
+  command = plan
+
+  variables {
+    database = merge(var.database, {
+      ca = "-----BEGIN CERTIFICATE-----\n${join("", [for _ in range(1024) : "MIIBMIIB"])}\n-----END CERTIFICATE-----\n"
+    })
+  }
+
+  expect_failures = [var.database]
+}
+
 run "refuses_a_route_table_that_is_none" {
   command = plan
 
