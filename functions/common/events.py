@@ -1,5 +1,6 @@
 """Events become frozen dataclasses, strictly: an error names the field, what it got and takes."""
 
+import dataclasses
 import keyword
 import types
 import typing
@@ -29,11 +30,12 @@ def parse(shape: type[T], event: object) -> T:
         raise invalid("event", event, "a JSON object")
     event = {f"{key}_" if keyword.iskeyword(key) else key: event[key] for key in event}
     try:
-        return dacite.from_dict(shape, event, _STRICT)
-    except dacite.UnexpectedDataError as error:
-        unknown = _cut(", ".join(sorted(map(str, error.keys))))
-        known = ", ".join(field.rstrip("_") for field in shape.__dataclass_fields__)  # type: ignore[attr-defined]
-        raise InvalidEvent(f"unknown field: {unknown} (the event itself takes {known})") from None
+        return dacite.from_dict(shape, _all_known(shape, event), _STRICT)
+    except _UnknownFieldsError as error:
+        unknown = _cut(", ".join(sorted(error.keys)))
+        place = error.field_path or "the event itself"
+        takes = _takes(error.shape, within=error.field_path is None)
+        raise InvalidEvent(f"unknown field: {unknown} ({place} takes {takes})") from None
     except dacite.MissingValueError as error:
         raise InvalidEvent(f"{error.field_path}: missing") from None
     except dacite.WrongTypeError as error:
@@ -77,14 +79,46 @@ def _number(value: Any) -> Any:
     return str(value) if isinstance(value, bool) else value
 
 
+class _UnknownFieldsError(dacite.DaciteFieldError):
+    """An object has fields (`keys`) that its dataclass (`shape`) does not have.
+
+    dacite's own error for this does not say which object it is: this one gets its path.
+    """
+
+    def __init__(self, keys: set[str], shape: Any) -> None:
+        super().__init__()
+        self.keys, self.shape = keys, shape
+
+
+def _all_known(shape: Any, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        unknown = {str(key) for key in value if key not in shape.__dataclass_fields__}
+        if unknown:
+            raise _UnknownFieldsError(unknown, shape)
+    return value
+
+
+def _takes(shape: Any, *, within: bool) -> str:
+    """Return the fields of a dataclass by name; `within`: those of its objects, too, in braces."""
+    names = []
+    for name, kind in typing.get_type_hints(shape).items():
+        inner = [one for one in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(one)]
+        parts = f" {{{_takes(inner[0], within=False)}}}" if within and inner else ""
+        names.append(name.rstrip("_") + parts)
+    return ", ".join(names)
+
+
 class _Hooks(dict[Any, Any]):
     """Also for each type of a list or an object: dacite makes a list of whatever has parts."""
 
     def __contains__(self, kind: object) -> bool:
-        return super().__contains__(kind) or typing.get_origin(kind) in (list, dict)
+        parts = typing.get_origin(kind) in (list, dict) or dataclasses.is_dataclass(kind)
+        return super().__contains__(kind) or parts
 
     def __missing__(self, kind: Any) -> Any:
         def checked(value: Any) -> Any:
+            if dataclasses.is_dataclass(kind):
+                return _all_known(kind, value)
             if not isinstance(value, typing.get_origin(kind)):
                 raise dacite.WrongTypeError(field_type=kind, value=value)
             return value

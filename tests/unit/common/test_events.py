@@ -90,6 +90,58 @@ def test_a_bad_event_is_one_error_that_names_the_field(event, message):
     assert len(str(error.value)) < 300
 
 
+@dataclass(frozen=True)
+class Place:
+    name: str
+    period: int = 300
+
+
+@dataclass(frozen=True)
+class Placed:
+    place: Place
+    other: Reference | None = None
+    items: list[Place] = field(default_factory=list)
+    from_: str | None = None
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (
+            {"parameter": "P"},
+            (
+                "unknown field: parameter (the event itself takes "
+                "place {name, period}, other {parameter}, items {name, period}, from)"
+            ),
+        ),
+        (
+            {"place": {"name": "a", "x": 1, "parameter": "P"}},
+            "unknown field: parameter, x (place takes name, period)",
+        ),
+        (
+            {"place": {"name": "a"}, "other": {"x": 1}},
+            "unknown field: x (other takes parameter)",
+        ),
+        (
+            {"place": {"name": "a"}, "items": [{"name": "a", "dimension": {}}]},
+            "unknown field: dimension (items takes name, period)",
+        ),
+    ],
+)
+def test_an_unknown_field_is_told_with_those_of_its_place(event, message):
+    with pytest.raises(InvalidEvent) as error:
+        parse(Placed, event)
+    assert str(error.value) == message
+
+
+def test_where_two_objects_may_stand_the_field_is_of_neither():
+    assert parse(Event, {"service": "s", "items": [{"name": "a", "dimensions": {"A": "x"}}]})
+    wrong = {"service": "s", "items": [{"name": "a", "dimensions": {"A": {"parametre": "P"}}}]}
+    with pytest.raises(InvalidEvent) as error:
+        parse(Event, wrong)
+    assert str(error.value).startswith("items.dimensions: got ")
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (

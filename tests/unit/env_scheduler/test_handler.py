@@ -272,6 +272,8 @@ def test_an_emulator_or_a_service_that_does_not_filter_harms_nobody(
         ({"action": "suspend", "targets": {}}, "targets"),
         ({"action": "suspend", "targets": {"ecsServices": ["web"]}}, "cluster/service"),
         ({"action": "suspend", "targets": {"instances": ["i-1"]}}, "instances"),
+        ({"action": "suspend", "ec2": ["i-1"]}, "unknown field: ec2 .*targets {.*ec2InstanceIds"),
+        ({"action": "suspend", "targets": {"ec2": []}}, r"ec2 \(targets takes .*ec2InstanceIds"),
         ({"action": "suspend", "kind": "lambda"}, "kind"),
         ({"action": "suspend", "boundary": "2026-11-25T12:00:00Z"}, "schedule"),
         ({"action": "suspend", "schedule": STOP_ONLY, "boundary": "21:00"}, "boundary"),
