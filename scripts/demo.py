@@ -16,6 +16,7 @@ import environment
 import exports
 import kpi
 import lifecycle
+import logs
 import phone_api
 import seed
 import up
@@ -225,7 +226,8 @@ def report_of_the_kpis(stack: Stack, shell: dict[str, str], last: date) -> None:
     """Print where the KPIs of the last day stand, their last rows, and the page."""
     asked = json.dumps({"status": True, "day": str(last)})
     print(f"\nWhat is in BigQuery: thirty days, the last is {last}")
-    print("\n".join(kpi.standings(invoke(kpi.LOADER, asked, shell)["status"])))
+    zone = logs.zone_of(environment.output("local", "functions"))
+    print("\n".join(kpi.standings(invoke(kpi.LOADER, asked, shell)["status"], zone)))
     for name in kpis.names():
         print(f"\n  The last rows of {name}", *last_rows(name, last), sep="\n")
     print(f"\n  Each over its days: {stack.sandbox_url}/bigquery")

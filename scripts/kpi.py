@@ -17,12 +17,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import build
 import checks
 import environment
 from command import CommandError, run
 from invoke import invoke
+from logs import zone_of
 
 sys.path.insert(0, str(build.FUNCTIONS))
 from common.checks import source
@@ -61,19 +63,19 @@ def status(env: str, names: Sequence[str], day: str) -> int:
     payload = {"status": True, "day": day} | ({"kpis": names} if names else {})
     environment.functions(env, LOADER)
     told = invoke(LOADER, json.dumps(payload), environment.shell(env))["status"]
-    print("\n".join(standings(told)))
+    print("\n".join(standings(told, zone_of(environment.output(env, "functions")))))
     return 1 if any(one["wrong"] for one in told) else 0
 
 
-def standings(told: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return where KPIs stand as lines for people, times as this machine's clock has them."""
+def standings(told: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> list[str]:
+    """Return where KPIs stand as lines for people, with the times of a zone."""
     rows = [
         (
             one["kpi"],
             _number(one["s3_rows"]),
             _number(one["bigquery_rows"]),
             one["loaded_at"]
-            and f"{datetime.fromisoformat(one['loaded_at']).astimezone():%Y-%m-%d %H:%M:%S %Z}",
+            and f"{datetime.fromisoformat(one['loaded_at']).astimezone(zone):%Y-%m-%d %H:%M:%S %Z}",
             f"WRONG: {one['wrong']}" if one["wrong"] else "",
         )
         for one in told

@@ -1,6 +1,7 @@
 """Where the KPIs of a day stand, and what make kpi-status shows."""
 
 import json
+import time
 
 import pytest
 
@@ -125,7 +126,9 @@ def function(monkeypatch):
     invoke.asked, invoke.deployed = asked, []
     monkeypatch.setattr(kpi, "invoke", invoke)
     monkeypatch.setattr(kpi.environment, "shell", lambda env: {})
-    applied = {"kpi_to_s3": {}, "s3_to_bigquery": {}}
+    plain = {"environment": {}}
+    applied = {"kpi_to_s3": plain, "s3_to_bigquery": plain, "export_mail": plain}
+    invoke.applied = applied
     monkeypatch.setattr(kpi.environment, "outputs", lambda env: {"functions": applied})
     monkeypatch.setattr(deploy, "deploy", lambda name, shell: invoke.deployed.append(name))
     return invoke
@@ -142,15 +145,37 @@ def command(monkeypatch):
     return run
 
 
-def test_a_status_is_a_table(function, command, capsys, monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
+def test_a_status_is_a_table(function, command, capsys):
     function.answer = {"status": [WELL, WRONG]}
     assert command("staging", "status", "--day", "2026-11-22") == 1
     assert function.asked == [("s3_to_bigquery", {"status": True, "day": "2026-11-22"})]
     head, well, wrong = capsys.readouterr().out.splitlines()
     assert head == "  kpi           rows on S3  in BigQuery  loaded"
-    assert well.startswith("  sales             12,345       12,345  2026-11-2")
+    assert well == "  sales             12,345       12,345  2026-11-23 06:00:12 JST"
     assert wrong.split() == ["active_users", "-", "0", "-", "WRONG:", "no", "file"]
+
+
+@pytest.fixture(params=["UTC", "America/New_York"])
+def machine_zone(request, monkeypatch):
+    """The zone of this machine's clock, which the C library keeps: put back at the end."""
+    with monkeypatch.context() as here:
+        here.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("machine_zone")
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [(None, "2026-11-23 06:00:12 JST"), ("Europe/Berlin", "2026-11-22 22:00:12 CET")],
+)
+def test_times_are_in_the_environments_zone(function, command, capsys, zone, shown):
+    if zone:
+        function.applied["export_mail"] = {"environment": {"TIMEZONE": zone}}
+    function.answer = {"status": [WELL, WELL | {"loaded_at": "2026-11-22T22:00:12+01:00"}]}
+    assert command("staging", "status", "--day", "2026-11-22") == 0
+    assert capsys.readouterr().out.count(shown) == 2
 
 
 def test_a_status_that_is_well_ends_well(function, command):
