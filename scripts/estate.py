@@ -15,7 +15,7 @@ from invoke import invoke
 
 FUNCTION = "env_scheduler"
 ACTIONS = {"sleep": "suspend", "wake": "start"}
-HEAD = ("kind", "name", "state", "changes", "keep until", "last")
+HEAD = ("kind", "name", "state", "changes", "keep until", "last", "why")
 
 
 def lines(told: Mapping[str, Any]) -> Iterator[str]:
@@ -34,7 +34,8 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
 
 def _when(each: Mapping[str, Any]) -> list[str | None]:
     mark = each["mark"]
-    return [each["changes"], each["keep_until"], mark and f"{mark['what']} at {mark['at']}"]
+    last = mark and f"{mark['what']} at {mark['at']}"
+    return [each["changes"], each["keep_until"], last, each["reason"]]
 
 
 def status(env: str) -> int:

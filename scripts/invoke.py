@@ -67,14 +67,15 @@ def read(event: str) -> str:
 
 
 def main(env: str, function: str = "", event: str = "") -> None:
-    """Invoke and print the answer."""
+    """Invoke and print the answer: in lines for a person, in one line for another program."""
     name = only_one(function, "make invoke FUNCTION=cloudwatch_to_mackerel")
     payload = read(event) if event else None
     environment.functions(env, name)
     if payload is None:
         payload = sys.stdin.read()
     answer = invoke(name, payload, environment.shell(env), sys.stderr.write)
-    print(json.dumps(answer, ensure_ascii=False))
+    indent = 2 if sys.stdout.isatty() else None
+    print(json.dumps(answer, ensure_ascii=False, indent=indent))
 
 
 if __name__ == "__main__":

@@ -183,7 +183,9 @@ def _raised(
     if began and (restarted or now - began >= marks.LONGEST_SLEEP):
         return "suspend", "AWS started it again after 7 days"
     known = mark.what != "suspended"
-    return "leave" if known else "note", "was started by hand: stays on until the next boundary"
+    seen = f"{(mark.time if known else now).astimezone(order.zone):%Y-%m-%d %H:%M %Z}"
+    said = f"was started by hand (seen {seen}): stays on until the next boundary"
+    return "leave" if known else "note", said
 
 
 def _overstays(resource: Resource, order: Order, mark: Mark | None, now: datetime) -> bool:

@@ -147,7 +147,8 @@ def _reconcile(request: Event, deadline: float) -> dict[str, Any]:
         or "all is as it should be, or as people want it",
     }
     if request.dry_run:
-        answer |= {"run": False, "plan": [{"kind": t.kind, "steps": t.plan} for t in tallies]}
+        told = [{"kind": t.kind, "steps": t.plan, "left": t.left} for t in tallies]
+        answer |= {"run": False, "plan": told}
     elif number:
         answer |= _execute(request, due.action, due.at, moment)
     log.info("reconciled", extra={"schedule": request.schedule.name, **answer})
@@ -232,7 +233,9 @@ def _result(request: Event, tally: Tally) -> dict[str, Any]:
     result["changed"] += left
     for state in ("unchanged", "pending"):  # where an earlier try's are by now
         result[state], left = max(0, result[state] - left), max(0, left - result[state])
-    return result | ({"planned": tally.due, "plan": tally.plan} if request.dry_run else {})
+    if not request.dry_run:
+        return result
+    return result | {"planned": tally.due, "plan": tally.plan, "left": tally.left}
 
 
 def _plan(request: Event) -> dict[str, Any]:

@@ -24,7 +24,9 @@ from env_scheduler.schedules import Boundary, Schedule
 # by 20 or 2 a second).
 BATCH = 50
 SHOWN = 20
+# Of a dry run, of each kind: five kinds have to fit into a state's 256 KiB.
 PLANNED = 100
+LEFT = 50
 _LONGEST_REASON = 300
 
 log = logging.getLogger(__name__)
@@ -67,7 +69,8 @@ EVERYTHING = How()
 class Tally:
     """What became of one kind. `retry`: what may go well later; `failed` holds both.
 
-    `pending`: what AWS is at.
+    `pending`: what AWS is at. `plan` and `left` are for a dry run: what would be changed, and what
+    is left alone.
     """
 
     kind: Kind
@@ -82,11 +85,24 @@ class Tally:
     skips: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     plan: list[dict[str, str]] = field(default_factory=list)
+    left: list[dict[str, str]] = field(default_factory=list)
 
     def fail(self, name: str, error: object, *, again: bool = False) -> None:
         """Count a failure, or what is to be tried again."""
         self.failed[name] = str(error)[:_LONGEST_REASON]
         self.retry += again
+
+    def leave(self, name: str, reason: str) -> None:
+        """Note why something is left alone, as far as that is shown."""
+        if len(self.left) < LEFT:
+            self.left.append({"name": name, "reason": reason[:_LONGEST_REASON]})
+
+    def skip(self, name: str, reason: str) -> None:
+        """Count what is not to be touched."""
+        self.skips += 1
+        if len(self.skipped) < SHOWN:
+            self.skipped.append({"name": name, "reason": reason})
+        self.leave(name, reason)
 
     def summary(self) -> dict[str, Any]:
         """Return the counts and the first names: small enough for a state's output."""
@@ -169,7 +185,7 @@ def work(
                 return tally
             for each in page:
                 missing.pop(each.name.lower(), None)
-            turn(allowed(page, selection, tally), order, now, how, tally)
+            turn(allowed(page, selection, how, tally), order, now, how, tally)
     except (ClientError, BotoCoreError) as error:
         log.exception("could not list %s", kind)
         tally.fail(kind, f"could not be listed: {error}", again=calls.passes(error))
@@ -193,15 +209,20 @@ def turn(page: Sequence[Resource], order: Order, now: datetime, how: How, tally:
             tally.fail(step.resource.name, "there was no time for it", again=True)
 
 
-def allowed(page: Sequence[Resource], selection: Selection, tally: Tally) -> list[Resource]:
-    """Return what may be touched, and count the rest as failed: whatever the role may do."""
+def allowed(
+    page: Sequence[Resource], selection: Selection, how: How, tally: Tally
+) -> list[Resource]:
+    """Return what may be touched, and count the rest as failed: whatever the role may do.
+
+    A dry run only says that it would be refused.
+    """
     good = [each for each in page if each.tags.get(selection.key) in selection.allowed]
     for each in page:
         if each.tags.get(selection.key) not in selection.allowed:
             got = each.tags.get(selection.key)
             values = " or ".join(sorted(selection.allowed))
             said = f"refused: its tag {selection.key} is {got!r}, and must be {values}"
-            tally.fail(each.name, said)
+            (tally.skip if how.dry_run else tally.fail)(each.name, said)
     return good
 
 
@@ -230,21 +251,21 @@ def count(tally: Tally, step: Step, now: datetime, order: Order) -> None:
     if resource.state != "off" and mark and mark.what == "suspended" and step.mark:
         mark = step.mark  # somebody woke it: its sleep ended about now
     tally.hours += marks.hours(mark, now, order.zone)
-    said = {"name": resource.name, "deed": step.deed, "reason": step.reason}
     match step.deed:
         case "suspend" | "start":
             tally.due += 1
+            if len(tally.plan) < PLANNED:
+                planned = {"name": resource.name, "deed": step.deed, "reason": step.reason}
+                tally.plan.append(planned)
         case "skip":
-            tally.skips += 1
-            if len(tally.skipped) < SHOWN:
-                tally.skipped.append({"name": resource.name, "reason": step.reason})
+            tally.skip(resource.name, step.reason)
         case "wait":
             tally.pending += 1
+            tally.leave(resource.name, step.reason)
         case _:
             tally.noted += step.deed == "note"
             tally.unchanged += 1
-    if len(tally.plan) < PLANNED and step.deed not in ("note", "leave"):
-        tally.plan.append(said)
+            tally.leave(resource.name, step.reason)
 
 
 def act(steps: Sequence[Step], tally: Tally) -> None:

@@ -22,6 +22,7 @@ class _Words:
     unchanged: str
     pending: str
     skipped: str
+    left: str
     failed: str
     more: str
     hours: str
@@ -41,6 +42,7 @@ _WORDS: dict[Language, _Words] = {
         unchanged="変更なし {n} 件",
         pending="処理中 {n} 件",
         skipped="対象外",
+        left="変更しない",
         failed="失敗",
         more="ほか {n} 件",
         hours="今月の停止時間の合計: {n} 時間 (リソースごとの合算)",
@@ -64,6 +66,7 @@ _WORDS: dict[Language, _Words] = {
         unchanged="{n} unchanged",
         pending="{n} on the way",
         skipped="skipped",
+        left="left alone",
         failed="failed",
         more="{n} more",
         hours="Asleep this month: {n} hours (of each resource, added up)",
@@ -91,7 +94,7 @@ class Named:
 class Result:
     """What became of a kind: its counts, or the `error` that its step ended in (Catch's output).
 
-    `plan` and `planned` are a dry run's; `reason` says why nothing was to be done.
+    `plan`, `planned` and `left` are a dry run's; `reason` says why nothing was to be done.
     """
 
     kind: str
@@ -106,6 +109,7 @@ class Result:
     hours: float = 0
     planned: int | None = None
     plan: list[Any] = field(default_factory=list)
+    left: list[Named] = field(default_factory=list)
     reason: str | None = None
     error: dict[str, Any] | None = None
 
@@ -130,7 +134,7 @@ def summary(
 ) -> str:
     """Return the message's text: a line a kind where anything was, then the names of the rest.
 
-    At most LONGEST characters.
+    Of a dry run, what is left alone is named, too. At most LONGEST characters.
     """
     words = _WORDS[language]
     first = (words.dry_title if dry_run else words.title)[action]
@@ -150,7 +154,11 @@ def summary(
         if said:
             lines.append(f"• {kind}: {', '.join(said)}")
         lines += _listed(kind, words.failed, one.failed, failures([one]), words)
-        lines += _listed(kind, words.skipped, one.skipped, one.skips, words)
+        if one.left:
+            left = one.unchanged + one.pending + one.skips
+            lines += _listed(kind, words.left, one.left, left, words)
+        else:
+            lines += _listed(kind, words.skipped, one.skipped, one.skips, words)
     if len(lines) == 1:
         lines.append(words.nothing)
     hours = sum(one.hours for one in results)

@@ -7,6 +7,7 @@ ON = {
     "name": "web-1",
     "state": "on",
     "changes": "Tue 21:00",
+    "reason": "is on already",
     "keep_until": None,
     "mark": {"what": "started", "at": "08:00:05", "since": None},
 }
@@ -15,6 +16,7 @@ OFF = {
     "name": "日報",
     "state": "off",
     "changes": None,
+    "reason": "kept",
     "keep_until": "Dec 1",
     "mark": None,
 }
@@ -33,9 +35,9 @@ def test_a_table_for_each_schedule():
     assert list(estate.lines({"schedules": [SCHEDULE]})) == [
         "office-hours, tag office-hours: on since 2026-11-24T08:00+09:00",
         "  next: suspend at 2026-11-24T21:00+09:00",
-        "  kind           name   state  changes    keep until  last",
-        "  ec2_instances  web-1  on     Tue 21:00  -           started at 08:00:05",
-        "  rds_instances  日報   off    -          Dec 1       -",
+        "  kind           name   state  changes    keep until  last                 why",
+        "  ec2_instances  web-1  on     Tue 21:00  -           started at 08:00:05  is on already",
+        "  rds_instances  日報   off    -          Dec 1       -                    kept",
         "  WRONG: ecs_services: AccessDenied",
     ]
 

@@ -96,6 +96,43 @@ def test_dry_run_says_all_and_touches_nothing(full, at, context, calls):
     assert sizes(full) == AWAKE
 
 
+def test_a_dry_run_says_what_it_leaves_alone_and_why(estate, at, context):
+    first, second, noticed, kept, odd = estate.machines(5)
+    (foreign,) = estate.machines(1, {"Key": "Schedule", "Value": "production"})
+    handler({"action": "suspend", "targets": {"ec2InstanceIds": [second]}}, context)
+    until = {"Key": "KeepUntil", "Value": "2026-11-26T02:00+09:00"}
+    estate.ec2.create_tags(Resources=[kept], Tags=[until])
+    estate.ec2.create_tags(Resources=[odd], Tags=[until | {"Value": "tomorrow"}])
+    woken = {"Key": "mimamori:scheduler", "Value": "woken 2026-11-25T12:01:00Z"}
+    estate.ec2.create_tags(Resources=[noticed], Tags=[woken])
+    targets = {"ec2InstanceIds": [foreign]}
+    event = {"action": "suspend", "dry_run": True, "tag": "office-hours", "targets": targets}
+    told = kinds(handler(event, context))["ec2_instances"]
+    planned = [(one["name"], one["deed"]) for one in told["plan"]]
+    assert planned == [(first, "suspend"), (noticed, "suspend")]
+    left = {one["name"]: one["reason"] for one in told["left"]}
+    invalid = "KeepUntil: got 'tomorrow', takes a time with its zone such as"
+    assert left.pop(odd).startswith(invalid)
+    assert left == {
+        second: "is off already",
+        kept: "KeepUntil 2026-11-26T02:00+09:00",
+        foreign: "refused: its tag Schedule is 'production', and must be office-hours",
+    }
+    # The state machine takes it, and tells it.
+    summed = handler(SUMMARY | {"dry_run": True, "results": [told]}, context)
+    assert f"• EC2 instances: left alone `{kept}` KeepUntil 2026-" in summed["text"]
+    assert summed["text"].count(odd) == 1
+    # By schedule, what somebody woke.
+    told = handler({"schedule": STOP_ONLY, "dry_run": True}, context)["plan"]
+    (machines,) = [one for one in told if one["kind"] == "ec2_instances"]
+    left = {one["name"]: one["reason"] for one in machines["left"]}
+    by_hand = "was started by hand (seen 2026-11-25 21:01 JST): stays on until the next boundary"
+    assert left[noticed] == by_hand
+    # What is done for good is answered with as little as before.
+    done = kinds(handler({"action": "suspend"}, context))["ec2_instances"]
+    assert not {"plan", "left"} & done.keys()
+
+
 def test_one_kind_alone_and_failures_as_data(full, at, context, calls):
     calls.refuse("StopDBInstance", "StorageQuotaExceeded")
     event = {"action": "suspend", "kind": "rds_instances"}
