@@ -23,10 +23,12 @@ from stack import Stack
 
 COUNTS = (10, 500, 5000)
 TAG = {"Key": "Schedule", "Value": "office-hours"}
+SERVICES = ("ec2", "rds", "autoscaling", "ecs", "resourcegroupstaggingapi", "dynamodb")
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "ap-northeast-1",
+    "LOOKS_TABLE": "looks",
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
     "MOTO_RDS_SNAPSHOT_LIMIT": "100000",
 }
@@ -34,6 +36,12 @@ ENVIRONMENT = {
 
 def fill(count: int) -> None:
     ec2, rds = boto3.client("ec2"), boto3.client("rds")
+    boto3.client("dynamodb").create_table(
+        TableName=ENVIRONMENT["LOOKS_TABLE"],
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "schedule", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "schedule", "AttributeType": "S"}],
+    )
     image = ec2.register_image(Name="any")["ImageId"]
     specification = [{"ResourceType": "instance", "Tags": [TAG]}]
     for _ in range(count // 2):
@@ -56,14 +64,14 @@ def timed(event: dict[str, Any]) -> tuple[dict[str, Any], Counter[str], float]:
     from env_scheduler.handler import handler  # noqa: PLC0415
 
     calls: Counter[str] = Counter()
-    for service in ("ec2", "rds", "autoscaling", "ecs", "resourcegroupstaggingapi"):
+    for service in SERVICES:
         events = aws.client(service).meta.events
         events.register("before-call", lambda model, **_: calls.update([model.name]), "bench")
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 3_600_000)
     began = time.perf_counter()
     answer = handler(event, context)
     taken = time.perf_counter() - began
-    for service in ("ec2", "rds", "autoscaling", "ecs", "resourcegroupstaggingapi"):
+    for service in SERVICES:
         aws.client(service).meta.events.unregister("before-call", unique_id="bench")
     return answer, calls, taken
 

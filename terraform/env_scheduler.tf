@@ -3,12 +3,15 @@
 
 locals {
   env_scheduler_arns = {
-    for service in ["application-autoscaling", "autoscaling", "ec2", "ecs", "lambda", "rds", "states"] :
+    for service in ["application-autoscaling", "autoscaling", "dynamodb", "ec2", "ecs", "lambda", "rds", "states"] :
     service => "arn:${local.context.partition}:${service}:${local.context.region}:${local.context.account_id}"
   }
   # Both by their names: each is told of the other before either is made.
   env_scheduler_machine_arn = "${local.env_scheduler_arns.states}:stateMachine:${local.prefix}env_scheduler"
   env_scheduler_alias_arn   = "${local.env_scheduler_arns.lambda}:function:${local.prefix}env_scheduler:current"
+
+  env_scheduler_looks     = "${local.prefix}env_scheduler-looks"
+  env_scheduler_looks_arn = "${local.env_scheduler_arns.dynamodb}:table/${local.env_scheduler_looks}"
 
   env_scheduler_tag_values = sort([for _, schedule in var.env_scheduler.schedules : schedule.tag])
 
@@ -96,6 +99,7 @@ module "env_scheduler" {
   shared_parameters = keys(local.slack_parameters)
 
   environment = {
+    LOOKS_TABLE       = local.env_scheduler_looks
     STATE_MACHINE_ARN = local.env_scheduler_machine_arn
     TAG_KEY           = var.env_scheduler.tag_key
     # What may be touched, and what `status` tells of.
@@ -138,6 +142,7 @@ module "env_scheduler" {
         resources = ["*"]
       },
       { actions = ["states:ListExecutions", "states:StartExecution"], resources = [local.env_scheduler_machine_arn] },
+      { actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [local.env_scheduler_looks_arn] },
     ],
     [for _, kind in local.env_scheduler_touchable : {
       actions    = kind.acts
@@ -160,6 +165,23 @@ module "env_scheduler" {
       ]
     }],
   )
+}
+
+# When each kind was last looked at whole, an item a schedule: without it nobody could tell what was
+# tagged before a boundary from what was tagged after it.
+resource "aws_dynamodb_table" "env_scheduler_looks" {
+  name         = local.env_scheduler_looks
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "schedule"
+
+  attribute {
+    name = "schedule"
+    type = "S"
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
 }
 
 module "env_scheduler_machine" {

@@ -98,4 +98,5 @@ def _resource(group: dict[str, Any], key: str) -> Resource:
         said="being deleted" if deleting else marks.size_text(size),
         tags=tags,
         size=size,
+        began=group.get("CreatedTime"),
     )

@@ -1,6 +1,6 @@
 """What is to be done with a resource, and why: a pure function of an order, the time and itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
@@ -44,7 +44,8 @@ class Resource:
     """Something that can sleep.
 
     `name` is what people call it, `ref` what AWS does; `said` is AWS's word for its state;
-    `obstacle` is why it cannot be stopped; `size` is what would have to be given back.
+    `obstacle` is why it cannot be stopped; `size` is what would have to be given back. `began` is
+    when a machine was last started, or anything else was made.
     """
 
     kind: Kind
@@ -56,34 +57,68 @@ class Resource:
     obstacle: str | None = None
     owner: Owner | None = None
     size: Size | None = None
+    began: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is wanted, from when on. `by_hand`: a person says so now, and no boundary."""
+    """What is wanted, from when on. `by_hand`: a person says so now, and no boundary.
+
+    `looked`: when a look at the whole kind was last complete; None: never.
+    """
 
     action: Action
     time: datetime
     zone: tzinfo
     by_hand: bool = False
     grace: timedelta = timedelta()
+    looked: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """What to do with a resource; `mark` is what is to be remembered once it is done."""
+    """What to do with a resource; `mark` is what is to be remembered once it is done.
+
+    `seen` is what is to be remembered before that, of what is seen for the first time: or the next
+    look would take it for new since the boundary.
+    """
 
     resource: Resource
     deed: Deed
     reason: str
     mark: Mark | None = None
+    seen: Mark | None = None
 
 
 def decide(resource: Resource, order: Order, now: datetime, *, restarted: bool = False) -> Step:
     """Return the step for a resource. `restarted`: AWS is known to have started it by itself."""
+    seen = _seen(resource, order, now)
+    step = _decided(resource, order, seen or marks.read(resource.tags), now, restarted=restarted)
+    return replace(step, seen=seen)
+
+
+def _seen(resource: Resource, order: Order, now: datetime) -> Mark | None:
+    """Return the mark of what is seen for the first time, where the boundary applies to it.
+
+    No API tells when a tag was set. What the last whole look did not see, and this one does, counts
+    as tagged at that look: a boundary between the two applies, unless it began after that.
+    """
+    unknown = not resource.obstacle and marks.read(resource.tags) is None
+    as_wanted = resource.state == ("off" if order.action == "suspend" else "on")
+    if not unknown or as_wanted or order.by_hand or order.looked is None:
+        return None
+    at = max(order.looked, resource.began or order.looked)
+    if at >= order.time:
+        return None
+    what: What = "woken" if order.action == "suspend" else "suspended"
+    return marks.following(None, what, at, now, order.zone)
+
+
+def _decided(
+    resource: Resource, order: Order, mark: Mark | None, now: datetime, *, restarted: bool
+) -> Step:
     if held := _held(resource, order, now):
         return Step(resource, *held)
-    mark = marks.read(resource.tags)
     if resource.state == ("off" if order.action == "suspend" else "on"):
         return _as_it_should_be(resource, order, mark, now)
     if order.action == "suspend":

@@ -100,6 +100,7 @@ def _resource(instance: dict[str, Any], key: str, lasting: set[str]) -> Resource
         tags=tags,
         obstacle=obstacle,
         owner=owner,
+        began=instance.get("LaunchTime"),
     )
 
 

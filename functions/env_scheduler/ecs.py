@@ -145,4 +145,5 @@ def _resource(service: dict[str, Any], key: str, bounds: Size) -> Resource:
         tags=tags,
         obstacle="runs one task on each machine, and goes with them" if daemon else None,
         size=size,
+        began=service.get("createdAt"),
     )

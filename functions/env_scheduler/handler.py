@@ -15,7 +15,7 @@ from common import aws, failures, logs, parameters
 from common.events import parse, require
 from common.parameters import ParameterError
 from common.slack import Slack, SlackError
-from env_scheduler import run, schedules, status, words
+from env_scheduler import looks, run, schedules, status, words
 from env_scheduler.decisions import ORDER, START, Kind, Order
 from env_scheduler.run import How, Selection, Tally
 from env_scheduler.schedules import Action, Schedule
@@ -94,7 +94,8 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     """Do what the event's action says.
 
     - `reconcile` (every 15 minutes, by the schedule's rule): compare what is with what the schedule
-      wants, note what people did, and start the state machine where something is to be done.
+      wants, note what people did, and start the state machine where something is to be done. When
+      each kind was looked at whole is kept, for what the next look sees for the first time.
     - `suspend`, `start`: one kind, or all in order. Safe to repeat: what is done is left alone.
     - `status`: what is on, off, in between, and when that changes; nothing is touched.
     - `plan`, `summary`: the state machine's first and last step.
@@ -123,18 +124,26 @@ def _reconcile(request: Event, deadline: float) -> dict[str, Any]:
     assert request.schedule is not None
     moment = now()
     due = schedules.latest(request.schedule, moment)
-    order = run.order_of(due, request.schedule)
+    looked = _looked(request)
     how = How(frozenset({"note"}), request.dry_run, lambda: monotonic() < deadline - SECONDS_LEFT)
     tallies = [
         run.work(
             kind,
             _selection(request, kind),
-            order,
+            run.order_of(due, request.schedule, looked.get(kind)),
             moment,
             how,
         )
         for kind in ORDER[due.action]
     ]
+    failed = {f"{t.kind} {name}": why for t in tallies for name, why in t.failed.items()}
+    tried = sum(t.unchanged + t.due + len(t.failed) for t in tallies)
+    if not request.dry_run:
+        looked |= {tally.kind: moment for tally in tallies if tally.whole}
+        try:
+            looks.write(request.schedule.name, _tag(request), looked)
+        except (ClientError, BotoCoreError) as error:
+            failed["the time of this look"] = str(error)
     number = sum(tally.due for tally in tallies)
     answer: dict[str, Any] = {
         "run": number > 0,
@@ -152,10 +161,9 @@ def _reconcile(request: Event, deadline: float) -> dict[str, Any]:
     elif number:
         answer |= _execute(request, due.action, due.at, moment)
     log.info("reconciled", extra={"schedule": request.schedule.name, **answer})
-    failed = {f"{t.kind} {name}": why for t in tallies for name, why in t.failed.items()}
     if stuck := answer.get("stuck"):
         failed[stuck] = f"was started already, and there are {number} to {due.action}"
-    failures.raise_for(failed, tried=sum(t.unchanged + t.due + len(t.failed) for t in tallies))
+    failures.raise_for(failed, tried=tried)
     return answer
 
 
@@ -204,13 +212,14 @@ def _act(request: Event, deadline: float) -> dict[str, Any]:
     stopped = _held_back(request, action)
     kinds = (request.kind,) if request.kind else ORDER[action]
     how = How(dry_run=request.dry_run, in_time=lambda: monotonic() < deadline - SECONDS_LEFT)
+    looked = _looked(request) if request.boundary else {}
     tallies: list[Tally] = []
     for kind in kinds if stopped is None else ():
         moment = now()
         tally = run.work(
             kind,
             _selection(request, kind),
-            _asked(request, action, moment),
+            _asked(request, action, moment, looked.get(kind)),
             moment,
             how,
         )
@@ -310,12 +319,23 @@ def _selection(request: Event, kind: Kind) -> Selection:
     return Selection(tag_key(), tag, names, allowed)
 
 
-def _asked(request: Event, action: Action, moment: datetime) -> Order:
+def _tag(request: Event) -> str:
+    """Return the tag that is looked for with a schedule."""
+    assert request.schedule is not None
+    return request.tag or request.schedule.tag
+
+
+def _looked(request: Event) -> dict[Kind, datetime]:
+    assert request.schedule is not None
+    return looks.read(request.schedule.name, _tag(request))
+
+
+def _asked(request: Event, action: Action, moment: datetime, looked: datetime | None) -> Order:
     schedule = request.schedule or Schedule()
     if request.boundary:
         at = _moment(request.boundary)
         assert at is not None
-        return run.order_of(schedules.Boundary(at, action), schedule)
+        return run.order_of(schedules.Boundary(at, action), schedule, looked)
     return Order(action, moment, schedule.zone, by_hand=True)
 
 

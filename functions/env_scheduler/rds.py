@@ -61,15 +61,19 @@ class Databases:
         return self._each("start", resources, ("available", "starting"))
 
     def mark(self, resources: Sequence[Resource], value: str) -> Culprits:
-        """Write one mark on each. In some states RDS takes no tags: a later run writes it then."""
+        """Write one mark on each. In some states RDS takes no tags: Busy, a later run writes it."""
 
         def act(database: Resource) -> None:
-            aws.client("rds").add_tags_to_resource(
-                ResourceName=database.ref, Tags=[{"Key": MARK, "Value": value}]
-            )
+            try:
+                aws.client("rds").add_tags_to_resource(
+                    ResourceName=database.ref, Tags=[{"Key": MARK, "Value": value}]
+                )
+            except ClientError as error:
+                if aws.has_code(error, *_RACES):
+                    raise calls.Busy(database.said) from error
+                raise
 
-        culprits = calls.one_by_one(resources, act)
-        return [(each, error) for each, error in culprits if not aws.has_code(error, *_RACES)]
+        return calls.one_by_one(resources, act)
 
     def restarts(self, since: datetime, now: datetime) -> dict[str, datetime]:
         """Return which databases AWS has started by itself after 7 days, and when last."""
@@ -139,6 +143,7 @@ class Databases:
             tags=calls.tags(found.get("TagList", []), key),
             obstacle=_of_cluster(found, world) if cluster else _of_instance(found),
             owner=Owner("rds_clusters", owned_by.lower()) if owned_by else None,
+            began=found.get("ClusterCreateTime" if cluster else "InstanceCreateTime"),
         )
 
 

@@ -6,7 +6,7 @@ A page is forgotten before the next is asked for, so memory does not grow with w
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import ModuleType
@@ -69,8 +69,8 @@ EVERYTHING = How()
 class Tally:
     """What became of one kind. `retry`: what may go well later; `failed` holds both.
 
-    `pending`: what AWS is at. `plan` and `left` are for a dry run: what would be changed, and what
-    is left alone.
+    `pending`: what AWS is at; `unmarked`: what takes no mark just now. `plan` and `left` are for a
+    dry run: what would be changed, and what is left alone.
     """
 
     kind: Kind
@@ -80,12 +80,18 @@ class Tally:
     noted: int = 0
     due: int = 0
     retry: int = 0
+    unmarked: int = 0
     hours: float = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
     skips: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     plan: list[dict[str, str]] = field(default_factory=list)
     left: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the kind was looked at, and what is to be remembered was written."""
+        return not self.failed and not self.unmarked
 
     def fail(self, name: str, error: object, *, again: bool = False) -> None:
         """Count a failure, or what is to be tried again."""
@@ -121,10 +127,10 @@ class Tally:
         }
 
 
-def order_of(due: Boundary, schedule: Schedule) -> Order:
-    """Return what a boundary of a schedule wants."""
+def order_of(due: Boundary, schedule: Schedule, looked: datetime | None) -> Order:
+    """Return what a boundary of a schedule wants of a kind that was last looked at then."""
     grace = timedelta(minutes=schedule.grace_minutes)
-    return Order(due.action, due.at, schedule.zone, grace=grace)
+    return Order(due.action, due.at, schedule.zone, grace=grace, looked=looked)
 
 
 def look(kind: Kind, selection: Selection) -> Iterator[list[Resource]]:
@@ -200,13 +206,20 @@ def turn(page: Sequence[Resource], order: Order, now: datetime, how: How, tally:
     steps = list(decided(page, order, now))
     for step in steps:
         count(tally, step, now, order)
-    todo = [step for step in steps if step.mark and step.deed in how.deeds]
+    todo = [one for step in steps if (one := _now(step, how))]
     for chunk in calls.chunks(() if how.dry_run else todo, BATCH):
         if how.in_time():
             act(chunk, tally)
             continue
         for step in chunk:
             tally.fail(step.resource.name, "there was no time for it", again=True)
+
+
+def _now(step: Step, how: How) -> Step | None:
+    """Return what is done of a step in this run: all of it, or only the note that it was seen."""
+    if step.mark and step.deed in how.deeds:
+        return step
+    return replace(step, deed="note", mark=step.seen) if step.seen else None
 
 
 def allowed(
@@ -297,7 +310,10 @@ def remember(steps: Sequence[Step], tally: Tally) -> None:
     for value, resources in together.items():
         service = SERVICES[tally.kind]
         for each, error in _tried(partial(service.mark, value=value), resources):
-            tally.fail(each.name, f"its mark: {error}", again=calls.passes(error))
+            if calls.aws_is_at_it(error):
+                tally.unmarked += 1
+            else:
+                tally.fail(each.name, f"its mark: {error}", again=calls.passes(error))
 
 
 def _tried(call: Callable[[Sequence[Resource]], Culprits], some: Sequence[Resource]) -> Culprits:

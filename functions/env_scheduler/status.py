@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from env_scheduler import decisions, marks, run, schedules
+from env_scheduler import decisions, looks, marks, run, schedules
 from env_scheduler.decisions import Kind, Step
 from env_scheduler.run import Selection
 from env_scheduler.schedules import Boundary, Schedule
@@ -25,11 +25,12 @@ def of(asked: Sequence[Schedule], kinds: Sequence[Kind], key: str, now: datetime
 
 def _of_one(schedule: Schedule, kinds: Sequence[Kind], key: str, now: datetime) -> dict[str, Any]:
     due, coming = schedules.latest(schedule, now), schedules.upcoming(schedule, now)
-    order = run.order_of(due, schedule)
     selection = Selection(key, schedule.tag, (), frozenset({schedule.tag}))
+    looked = looks.read(schedule.name, schedule.tag)
     steps: list[Step] = []
     errors: dict[str, str] = {}
     for kind in kinds:
+        order = run.order_of(due, schedule, looked.get(kind))
         try:
             for page in run.look(kind, selection):
                 steps += run.decided(page, order, now)

@@ -67,6 +67,13 @@ class Estate:
             if one["name"].startswith(prefix)
         }
 
+    def looked(self, schedule):
+        """Return what is kept of the last looks of a schedule: the names of its fields."""
+        found = self.laptop.aws("dynamodb").get_item(
+            TableName="mimamori-local-env_scheduler-looks", Key={"schedule": {"S": schedule}}
+        )
+        return found.get("Item", {}).keys()
+
     def machines(self):
         pages = self.laptop.aws("ec2").describe_instances()["Reservations"]
         return {
@@ -148,6 +155,7 @@ def test_a_boundary_is_run_once_and_a_person_keeps_what_they_woke(estate):
     # By hand it was put to sleep before this boundary: there is nothing to do but to note that.
     answer = laptop.answer("env_scheduler", schedule=schedule)
     assert answer["run"] is False, answer
+    assert estate.looked("of-a-test") >= {"tag", "ec2_instances", "rds_clusters", "ecs_services"}
     woken = estate.machines()["myapp-web-1"]["InstanceId"]
     ec2 = laptop.aws("ec2")
     ec2.start_instances(InstanceIds=[woken])
@@ -171,6 +179,8 @@ def test_a_boundary_is_run_once_and_a_person_keeps_what_they_woke(estate):
     )
     ec2.start_instances(InstanceIds=[woken])
     assert laptop.answer("env_scheduler", schedule=schedule)["run"] is False
+    dry = laptop.answer("env_scheduler", action="suspend", kind="ec2_instances", dry_run=True)
+    assert {"name": woken, "reason": "KeepUntil 2199-12-01T02:00+09:00"} in dry["left"]
     ec2.delete_tags(Resources=[woken], Tags=[{"Key": "KeepUntil"}])
 
 

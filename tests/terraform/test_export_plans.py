@@ -10,9 +10,9 @@ import pytest
 ARN = "arn:aws:{service}:ap-northeast-1:000000000000:{resource}"
 TIMEOUTS = {"data_export": 900, "export_mail": 30}
 # Files and queues of their own: test_kpi_plans has them.
-# Those of the phones that have a table, or a queue, of their own.
-PHONES = {
-    "dynamodb": {"phone_call", "phone_callback", "phone_sweep"},
+# Others that have a table, or a queue, of their own.
+OTHERS = {
+    "dynamodb": {"env_scheduler", "phone_call", "phone_callback", "phone_sweep"},
     "sqs": {"phone_call", "phone_sweep"},
 }
 KPIS = ("kpi_to_s3", "s3_to_bigquery")
@@ -121,7 +121,7 @@ def test_each_function_may_do_what_it_does(
         "mails": _queue(plan, "exports-mails"),
     }
     for function in plan.functions():
-        if function in PHONES.get(service, ()) or function in KPIS:
+        if function in OTHERS.get(service, ()) or function in KPIS:
             continue
         assert plan.allowed(function, service) == {
             (f"{service}:{action}", arns[resource])

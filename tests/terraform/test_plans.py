@@ -134,7 +134,7 @@ ENVIRONMENT = {
         "RETRY_SECONDS",
         "TIMEZONE",
     },
-    "env_scheduler": {"SCHEDULES", "STATE_MACHINE_ARN", "TAG_KEY"},
+    "env_scheduler": {"LOOKS_TABLE", "SCHEDULES", "STATE_MACHINE_ARN", "TAG_KEY"},
     "kpi_to_s3": {"KPI_BUCKET"},
     "phone_call": {"ALARM_GROUPS", "ENV_TYPE", "PHONE_TABLE", "PUBLIC_BASE_URL", "TIMEZONE"},
     "phone_callback": {

@@ -34,7 +34,7 @@ def _schedules(plan: Any) -> dict[str, Any]:
 
 def _writes(plan: Any) -> list[dict[str, Any]]:
     """Return the statements that allow a change of what is not the function's own."""
-    own = ("logs:CreateLogStream", "logs:PutLogEvents")
+    own = ("logs:CreateLogStream", "logs:PutLogEvents", "dynamodb:PutItem")
     return [
         statement
         for statement in plan.statements(FUNCTION)
@@ -68,6 +68,19 @@ def test_it_may_do_no_more_than_it_does(plan: Any) -> None:
 
 def test_where_nothing_is_ever_to_sleep_nothing_is_allowed(plan: Any) -> None:
     assert bool(_writes(plan)) == bool(_schedules(plan)) == (plan.environment != "production")
+
+
+def test_the_table_of_its_looks_is_its_own(plan: Any) -> None:
+    name = f"mimamori-{plan.environment}-{FUNCTION}-looks"
+    [statement] = [s for s in plan.statements(FUNCTION) if "dynamodb:PutItem" in s["Action"]]
+    assert sorted(statement["Action"]) == ["dynamodb:GetItem", "dynamodb:PutItem"]
+    assert statement["Resource"] == [ARN.format(service="dynamodb", resource=f"table/{name}")]
+    table = plan.resources("aws_dynamodb_table")["aws_dynamodb_table.env_scheduler_looks"]
+    assert (table["name"], table["hash_key"]) == (name, "schedule")
+    assert table["billing_mode"] == "PAY_PER_REQUEST"
+    assert table["server_side_encryption"][0]["enabled"] is True
+    environment = plan.json["output_changes"]["functions"]["after"][FUNCTION]["environment"]
+    assert environment["LOOKS_TABLE"] == name
 
 
 def test_it_writes_its_own_tags_and_never_the_one_that_lets_it_in(plan: Any) -> None:

@@ -28,6 +28,7 @@ ENVIRON = {
     "BIGQUERY_PROJECT": "project",
     "BIGQUERY_DATASET": "dataset",
     "BIGQUERY_LOCATION": "asia-northeast1",
+    "LOOKS_TABLE": "looks",
     "KPI_BUCKET": "kpis",
     "KPI_QUEUE_URL": "queue",
     "RETRY_SECONDS": "60",

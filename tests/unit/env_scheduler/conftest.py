@@ -24,7 +24,14 @@ READS = ("Describe", "List", "Get")
 
 
 @pytest.fixture
-def estate(moto):
+def estate(moto, monkeypatch):
+    monkeypatch.setenv("LOOKS_TABLE", "looks")
+    client("dynamodb").create_table(
+        TableName="looks",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "schedule", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "schedule", "AttributeType": "S"}],
+    )
     return Estate()
 
 
@@ -94,6 +101,27 @@ def calls(estate, monkeypatch):
     )
     for events in watched.values():
         events.unregister("before-call", note)
+
+
+@pytest.fixture
+def machine_arn(moto, monkeypatch):
+    states = client("stepfunctions")
+    role = "arn:aws:iam::123456789012:role/a"
+    definition = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
+    made = states.create_state_machine(name="env_scheduler", definition=definition, roleArn=role)
+    monkeypatch.setenv("STATE_MACHINE_ARN", made["stateMachineArn"])
+    return made["stateMachineArn"]
+
+
+def executions(arn):
+    states = client("stepfunctions")
+    return [one["name"] for one in states.list_executions(stateMachineArn=arn)["executions"]]
+
+
+def end_all(arn):
+    states = client("stepfunctions")
+    for one in states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
+        states.stop_execution(executionArn=one["executionArn"])
 
 
 class Estate:

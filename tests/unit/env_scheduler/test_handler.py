@@ -13,7 +13,7 @@ from common.events import InvalidEvent
 from common.failures import RunFailed
 from env_scheduler import auto_scaling, ec2, ecs, rds
 from env_scheduler.handler import handler
-from tests.unit.env_scheduler.conftest import client
+from tests.unit.env_scheduler.conftest import client, end_all, executions
 
 WEEKDAYS = {"name": "weekdays", "start": "08:00", "stop": "21:00"}
 STOP_ONLY = {"name": "office-hours"}
@@ -396,31 +396,10 @@ def test_a_daemon_is_left():
     assert ecs._resource(service, "Schedule", {}).obstacle
 
 
-@pytest.fixture
-def machine_arn(moto, monkeypatch):
-    states = client("stepfunctions")
-    role = "arn:aws:iam::123456789012:role/a"
-    definition = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
-    made = states.create_state_machine(name="env_scheduler", definition=definition, roleArn=role)
-    monkeypatch.setenv("STATE_MACHINE_ARN", made["stateMachineArn"])
-    return made["stateMachineArn"]
-
-
-def executions(arn):
-    states = client("stepfunctions")
-    return [one["name"] for one in states.list_executions(stateMachineArn=arn)["executions"]]
-
-
 def described_all(arn):
     states = client("stepfunctions")
     found = states.list_executions(stateMachineArn=arn)["executions"]
     return [states.describe_execution(executionArn=one["executionArn"]) for one in found]
-
-
-def end_all(arn):
-    states = client("stepfunctions")
-    for one in states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
-        states.stop_execution(executionArn=one["executionArn"])
 
 
 def test_a_boundary_is_run_once_and_a_missed_one_is_caught_up(full, machine_arn, at, context, seen):
@@ -742,7 +721,7 @@ def test_five_thousand_cost_their_pages(estate, at, context, calls):
     assert answer["due"] == 5000
     assert calls.counted == {
         "DescribeAutoScalingGroups": 50 + 1, "DescribeInstances": 1, "DescribeDBInstances": 1,
-        "DescribeDBClusters": 1, "GetResources": 1,
+        "DescribeDBClusters": 1, "GetResources": 1, "GetItem": 1,
     }  # fmt: skip
     assert len(json.dumps(answer)) < 20_000
 
