@@ -92,10 +92,11 @@ def status(stack: Stack) -> list[Status]:
 
 
 def started_by_schedules(stack: Stack) -> dict[str, datetime]:
-    """Return when the AWS last started each function for a rule, to the second; its log tells.
+    """Return when the AWS last started each function for a rule; its log tells.
 
-    Names are the AWS's own, e.g. mimamori-local-db_to_cloudwatch. What ran before the AWS was
-    started anew is forgotten.
+    It writes that down, to the second, when the run may be on its way or over. Names are the AWS's
+    own, e.g. mimamori-local-db_to_cloudwatch. What was before the AWS was started anew is
+    forgotten.
     """
     line = re.compile(r"(?m)^(\S+ \S+) INFO \[events\] EventBridge → Lambda (\S+): dispatched$")
     text = stack.log_of("ministack").read_text(encoding="utf-8")

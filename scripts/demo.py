@@ -50,7 +50,7 @@ def newest(stack: Stack) -> int:
 
 
 def posted_by_itself(stack: Stack, ours: range) -> datetime | None:
-    """Return when the schedule last posted: soon after it was started, and not by our own call.
+    """Return when the schedule last posted: when it was started, and not by our own call.
 
     `ours` are the ids of what our calls posted.
     """
@@ -61,7 +61,7 @@ def posted_by_itself(stack: Stack, ours: range) -> datetime | None:
         (
             item["at"]
             for item in inbox(stack)
-            if item["id"] not in ours and started <= item["at"] < started + EVERY / 2
+            if item["id"] not in ours and abs(item["at"] - started) < EVERY / 2
         ),
         None,
     )

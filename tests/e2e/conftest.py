@@ -134,7 +134,7 @@ def quiet(laptop: Laptop) -> Iterator[None]:
         events.disable_rule(Name=rule)
     until(
         lambda: all(
-            _has_run(laptop, name, at.timestamp())
+            _has_run(laptop, name, at.timestamp() - 30)  # half a minute: rules fire each minute
             for name, at in lifecycle.started_by_schedules(laptop.stack).items()
         )
     )
@@ -143,12 +143,12 @@ def quiet(laptop: Laptop) -> Iterator[None]:
         events.enable_rule(Name=rule)
 
 
-def _has_run(laptop: Laptop, function: str, dispatched: float) -> bool:
-    """Whether a run of a function has ended that began after it was started."""
+def _has_run(laptop: Laptop, function: str, since: float) -> bool:
+    """Whether a run of a function has ended that began since then."""
     pages = laptop.aws("logs").get_paginator("filter_log_events")
-    group = {"logGroupName": f"/aws/lambda/{function}", "startTime": int(dispatched * 1000)}
+    group = {"logGroupName": f"/aws/lambda/{function}", "startTime": int(since * 1000)}
     return any(
-        event["timestamp"] - float(took[1]) >= dispatched * 1000
+        event["timestamp"] - float(took[1]) >= since * 1000
         for page in pages.paginate(**group)
         for event in page["events"]
         if (took := re.search(r"^REPORT .*\tDuration: ([\d.]+) ms", event["message"]))

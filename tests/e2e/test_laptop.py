@@ -349,6 +349,17 @@ def test_a_client_on_the_database_and_the_estate_as_a_table(laptop):
     assert re.search(r"(?m)^  ecs_services +myapp/api +(on|off|between) ", done.stdout)
 
 
+def test_an_export_is_tried_before_anybody_asks_for_it(laptop):
+    done = laptop.make("export-check", "QUERY=users", 'PARAMS={"since": "2026-01-01"}')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^users  .*Users$", done.stdout, re.MULTILINE)
+    assert "  is read by its key\n" in done.stdout
+    assert re.search(r"^  created_at +登録日時 \(UTC\) +DATETIME$", done.stdout, re.MULTILINE)
+    wrong = laptop.make("export-check", "QUERY=nothing")
+    assert wrong.returncode != 0
+    assert "there is no query 'nothing' (there are orders, users)" in wrong.stdout + wrong.stderr
+
+
 def test_a_function_that_cannot_be_imported_is_not_deployed(laptop, copy):
     handler = copy / "functions/db_to_cloudwatch/handler.py"
     handler.write_text("def broken(:\n")

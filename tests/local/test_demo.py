@@ -16,6 +16,7 @@ OURS = range(5, 7)
         pytest.param(-70, {4: -69}, -69, id="before the demo began"),
         pytest.param(-5, {4: -65, 5: -4, 7: -3}, -3, id="beside our own"),
         pytest.param(-5, {4: -65, 5: -4}, None, id="started, and not there yet"),
+        pytest.param(-5, {4: -6}, -6, id="noted down when it had posted"),
         pytest.param(-70, {4: -20}, None, id="by hand, much later"),
         pytest.param(-600, {4: -599}, None, id="no more"),
         pytest.param(None, {4: -1}, None, id="never"),
