@@ -3,7 +3,7 @@
 .PHONY: help install demo up down status env plan apply build deploy diff invoke rollback logs \
 	secret mysql estate estate-sleep estate-wake phone-key phone-url \
 	export export-status export-revoke export-check kpi-check kpi-status kpi-backfill \
-	test test-unit explore lint lock bench pictures clean guard base ready browser
+	test test-unit explore lint lock bench pictures clean guard base ready browser warm
 
 ENV ?= local
 FUNCTION ?=
@@ -101,7 +101,8 @@ secret: guard ready ## fill the secret NAME=… from standard input
 	@$(PYTHON) scripts/secret.py '$(ENV)' '$(NAME)'
 
 ##@ The code
-test: lint browser ## every test there is, the laptop's stack included
+test: browser ## every test there is, the laptop's stack included
+	@$(MAKE) --silent -j 2 lint warm
 	@$(PYTEST) -n 5 --dist=loadgroup --no-loadscope-reorder --durations=20 $(ARGS)
 test-unit: base ## the tests that need nothing but Python
 	@$(PYTEST) -n 2 --dist=loadgroup tests/unit
@@ -132,6 +133,8 @@ ready: base
 	@scripts/install tools >&2
 browser: base
 	@scripts/install browser >&2
+warm: ready # what each of the tests' workers would make by itself at first: zips, byte code
+	@$(PYTHON) scripts/build.py >/dev/null && $(PYTEST) --collect-only -qq >/dev/null
 guard:
 	@test "$(ENV)" != production || test "$(CONFIRM)" = production || \
 		{ echo "this changes production: add CONFIRM=production" >&2; exit 1; }

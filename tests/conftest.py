@@ -43,10 +43,10 @@ TOGETHER = ("e2e", "local", "database", "package", "terraform")
 # And the modules' own tests share nothing with the plans.
 APART = {
     "e2e/test_exports.py": "e2e-2",
-    "e2e/test_kpis.py": "e2e-2",
+    "e2e/test_troubles.py": "e2e-2",
+    "e2e/test_kpis.py": "e2e-3",
     "e2e/test_phones.py": "e2e-3",
     "e2e/test_scheduler.py": "e2e-3",
-    "e2e/test_slack.py": "e2e-3",
     "terraform/test_modules.py": "terraform-2",
 }
 
@@ -78,8 +78,9 @@ class Spans:
         self.of: dict[str, list[pytest.TestReport]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        folder, (_, _, group) = report.nodeid.split("/")[1], report.nodeid.partition("@")
-        self.of.setdefault((folder in TOGETHER and group) or folder, []).append(report)
+        folder, group = report.nodeid.split("/")[1], report.nodeid.rpartition("@")[2]
+        together = folder in TOGETHER and group.startswith(folder)
+        self.of.setdefault(group if together else folder, []).append(report)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminalreporter.section("time of each group: from its first test to its last, and at work")
