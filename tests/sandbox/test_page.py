@@ -347,7 +347,7 @@ def test_a_post_looks_like_one_and_its_pictures_grow(served, tmp_path, look):
     assert viewer.locator("img").bounding_box()["width"] > links.nth(1).bounding_box()["width"]
     page.keyboard.press("Escape")
     expect(viewer).to_be_hidden()
-    assert page.evaluate("document.activeElement.id") == "picture-1-2"
+    expect(page.locator("#picture-1-2")).to_be_focused()
 
     links.nth(0).focus()
     page.keyboard.press("Enter")
@@ -357,7 +357,7 @@ def test_a_post_looks_like_one_and_its_pictures_grow(served, tmp_path, look):
     expect(viewer).to_be_visible()
     page.keyboard.press("Enter")  # on Close, where the focus is
     expect(viewer).to_be_hidden()
-    assert page.evaluate("document.activeElement.id") == "picture-1-1"
+    expect(page.locator("#picture-1-1")).to_be_focused()
 
 
 @pytest.mark.browser
@@ -421,7 +421,9 @@ def test_a_failure_is_seen_at_a_glance(watched, look):
     page.locator("#failure-link").focus()
     page.keyboard.press("Enter")
     expect(card.locator(".runs li")).to_have_count(2)
+    expect(page.locator("#summary-two")).to_be_visible()  # what is hidden takes no key
     page.locator("#summary-two").press("Enter")
+    expect(card.locator("#run-two pre")).to_be_visible()
     expect(card.locator("#run-two pre")).to_contain_text("Traceback")
     aws.run("three", json.dumps(line))
     expect(card.locator(".result")).to_have_text("ok")
