@@ -70,29 +70,38 @@ def release(function: str, folder: Path, shell: dict[str, str]) -> bool:
     return True
 
 
-def deploy_all(
-    names: list[str],
-    shell: dict[str, str],
-    say: Callable[[str], None] = lambda _: None,
-) -> dict[str, str]:
-    """Build functions side by side, then deploy them; returns name → `deployed` or `unchanged`.
+def build_all(names: list[str]) -> dict[str, Path]:
+    """Build functions side by side; returns name → folder.
 
-    Raises DeployError naming each that failed, when all have had their turn. Where one cannot be
-    built, none is deployed.
+    Raises DeployError with the reason of each that cannot be built.
     """
     folders: dict[str, Path] = {}
-    results: dict[str, str] = {}
-    failed: dict[str, str] = {}
-    began = time.monotonic()
+    failed: list[str] = []
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         building = {name: pool.submit(build.build, name) for name in names}
         for name, built in building.items():
             try:
                 folders[name] = built.result()
             except (CommandError, OSError) as error:
-                failed[name] = str(error)
-        if failed:
-            raise DeployError("\n".join([*failed.values(), "nothing was deployed"]))
+                failed.append(str(error))
+    if failed:
+        raise DeployError("\n".join([*failed, "nothing was deployed"]))
+    return folders
+
+
+def release_all(
+    folders: dict[str, Path],
+    shell: dict[str, str],
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, str]:
+    """Deploy what is built, side by side; returns name → `deployed` or `unchanged`.
+
+    Raises DeployError naming each that failed, when all have had their turn.
+    """
+    results: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    began = time.monotonic()
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         running = {pool.submit(release, *one, shell): one[0] for one in folders.items()}
         for done in as_completed(running):
             name = running[done]
@@ -135,7 +144,7 @@ def main(env: str, *names: str) -> None:
     functions = environment.functions(env, " ".join(names))
     if "db_to_cloudwatch" in functions:
         check_namespaces(env)
-    deploy_all([*functions], environment.shell(env), print)
+    release_all(build_all([*functions]), environment.shell(env), print)
 
 
 if __name__ == "__main__":

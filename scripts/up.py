@@ -14,7 +14,7 @@ import environment
 import lifecycle
 import secret
 import seed
-from build import build, functions
+from build import functions
 from command import CommandError, run
 from environment import ROOT
 from stack import TWILIO_ACCOUNT_SID, Stack, StackError
@@ -28,8 +28,8 @@ class TerraformError(CommandError):
 Shell = dict[str, str]
 
 
-def terraform(folder: str, *arguments: str, shell: Shell, ok: tuple[int, ...] = (0,)) -> int:
-    """Run terraform in a folder of the project; what it prints is kept for an error."""
+def terraform(folder: str, *arguments: str, shell: Shell) -> str:
+    """Run terraform in a folder of the project; returns what it prints, as does an error."""
     done = subprocess.run(
         ["terraform", f"-chdir={folder}", *arguments],
         cwd=ROOT,
@@ -41,26 +41,18 @@ def terraform(folder: str, *arguments: str, shell: Shell, ok: tuple[int, ...] = 
         text=True,
         check=False,
     )
-    if done.returncode not in ok:
+    if done.returncode:
         raise TerraformError(f"terraform {arguments[0]} in {folder}:\n{done.stdout}")
-    return done.returncode
+    return done.stdout
 
 
 def apply(folder: str, backend: str, *flags: str, shell: Shell) -> bool:
-    """Initialise, plan, and apply where the plan has changes. Returns whether it had."""
-    plan = str(Path(shell["TF_DATA_DIR"]) / "up.tfplan")
+    """Initialise and apply. Returns whether that changed anything."""
     init = ("init", "-input=false", "-no-color", "-reconfigure", "-lockfile=readonly")
     terraform(folder, *init, f"-backend-config={backend}", shell=shell)
     # Most of an apply is the provider's waiting: a queue or a lifecycle rule holds up nothing else.
-    common = ("-input=false", "-no-color", "-parallelism=30")
-    made = ("plan", *common, "-detailed-exitcode", f"-out={plan}", *flags)
-    try:
-        if terraform(folder, *made, shell=shell, ok=(0, 2)) == 0:
-            return False
-        terraform(folder, "apply", *common, plan, shell=shell)
-    finally:
-        Path(plan).unlink(missing_ok=True)
-    return True
+    wanted = ("apply", "-input=false", "-no-color", "-auto-approve", "-parallelism=30")
+    return "No changes." not in terraform(folder, *wanted, *flags, shell=shell)
 
 
 def up(stack: Stack) -> bool:
@@ -73,10 +65,11 @@ def up(stack: Stack) -> bool:
         changed |= provide_estate(stack)
         changed |= provision()
         changed |= fill_secrets(stack)
-        for needed in (rows, tools, zips):
+        for needed in (rows, tools):
             needed.result()
+        folders = zips.result()
     with step(f"lambroll deploy of {len(functions())} functions") as words:
-        results = deploy.deploy_all(functions(), environment.shell("local"))
+        results = deploy.release_all(folders, environment.shell("local"))
         counts = Counter(results.values())
         words.append(", ".join(f"{count} {result}" for result, count in counts.items()))
     return changed or any(result != deploy.UNCHANGED for result in results.values())
@@ -97,11 +90,10 @@ def build_tools() -> None:
             raise StackError(done.stderr.strip())
 
 
-def build_zips() -> None:
+def build_zips() -> dict[str, Path]:
     """Put the contents of all zips together, with the libraries that they carry."""
     with step("Contents of the zips"):
-        for function in functions():
-            build(function)
+        return deploy.build_all(functions())
 
 
 def fill_database(stack: Stack) -> None:

@@ -43,16 +43,20 @@ class Laptop:
         return self.run("bash", "-c", f'set -e; eval "$(make -s env)"; {line}')
 
     def run(self, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"MIMAMORI_PORT": str(self.stack.port)},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        try:
+            return subprocess.run(
+                command,
+                cwd=ROOT,
+                env=os.environ | {"MIMAMORI_PORT": str(self.stack.port)},
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
+        except subprocess.TimeoutExpired as error:
+            said = b"".join((error.stdout or b"", error.stderr or b"")).decode()
+            pytest.fail(f"{' '.join(command)} is not over after {error.timeout} s:\n{said}")
 
     def invoke(self, function: str, **event: Any) -> subprocess.CompletedProcess[str]:
         return self.make("invoke", f"FUNCTION={function}", stdin=json.dumps(event))

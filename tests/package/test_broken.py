@@ -77,7 +77,7 @@ def test_nothing_is_deployed(tree, write, monkeypatch):
     monkeypatch.setattr(deploy, "release", lambda *one: asked.append(one))
     write(HANDLER, "def broken(:\n")
     with pytest.raises(deploy.DeployError) as error:
-        deploy.deploy_all(["export_link", "db_to_cloudwatch"], {})
+        deploy.release_all(deploy.build_all(["export_link", "db_to_cloudwatch"]), {})
     *reasons, last = str(error.value).splitlines()
     assert reasons == [
         f"db_to_cloudwatch cannot be imported: {HANDLER}:1: SyntaxError: invalid syntax"
