@@ -7,6 +7,7 @@ import pytest
 from moto import mock_aws
 from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.serialize import JSONSerializer
 
 from common import aws, logs
 from lambda_runtime.sitecustomize import LambdaHandler
@@ -74,7 +75,15 @@ def one_client():
 @pytest.fixture(scope="session", autouse=True)
 def played_aws():
     """Moto in place of AWS for all of the session: to begin takes longer than most tests."""
+    every_type = JSONSerializer._serialize_structure_member
+
+    def its_type(self, serialized, value, shape, key):
+        # Moto looks for each of DynamoDB's ten types in each value, under several names.
+        if shape.parent.name != "AttributeValue" or key in value:
+            every_type(self, serialized, value, shape, key)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONSerializer, "_serialize_structure_member", its_type)
         patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # which takes seconds
         one_at_a_time(patch, BotocoreStubber, "process_request")
         # The session keeps the services' models, which take longest to read.
