@@ -10,6 +10,7 @@ import pymysql
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 
 from common import aws, csv_blocks, dynamodb, mysql, sqs
@@ -73,6 +74,7 @@ def cloud(settings, _clients, tmp_path, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
+        BackendDict.reset()  # the unit tests play an AWS for all of a session
         aws.client("dynamodb").create_table(
             TableName="exports",
             KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 
 import seed
 from common import aws, s3_file
@@ -36,6 +37,7 @@ COUNTED = {"day": "DATE", "orders": "INT64", "sales": "INT64"}
 @pytest.fixture(scope="module")
 def s3(settings):
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        BackendDict.reset()  # the unit tests play an AWS for all of a session
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
             patch.delenv(name, raising=False)
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
