@@ -20,7 +20,10 @@ def client(service: str) -> Any:
 
     Connects within 3 s, reads within 10 s, tries four times (throttling, 5xx, network).
     """
-    return boto3.client(service, config=_CONFIG)
+    made = boto3.client(service, config=_CONFIG)
+    # Else made at first use: by two threads at once twice, and neither knows the other's classes.
+    _ = made.exceptions
+    return made
 
 
 def has_code(error: Exception, *codes: str) -> bool:
